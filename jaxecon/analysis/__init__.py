@@ -1,0 +1,1 @@
+"""Analyses over any discovered model; this package never imports one."""

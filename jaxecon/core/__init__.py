@@ -1,0 +1,1 @@
+"""Core: fields, the Model record, evaluation, validation, discovery, labelled results."""

@@ -1,0 +1,29 @@
+"""Errors that say what happened, why, and what to do: every wrong field at once."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class JaxeconError(Exception):
+    """Base class of every error that jaxecon raises on purpose."""
+
+
+class InputError(JaxeconError, ValueError):
+    """Bad input. `problems` holds one sentence per wrong field, each with its remedy."""
+
+    def __init__(self, problems: Iterable[str], what: str = "input") -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = f"{count} problem{'s' if count != 1 else ''} in {what}:"
+        super().__init__("\n".join([head, *(f"  - {p}" for p in self.problems)]))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A suggestion for a misspelt name, or the list of what is known."""
+    known = list(known)
+    by_lower = {k.lower(): k for k in known}
+    close = difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.55)
+    if close:
+        return "did you mean " + " or ".join(repr(by_lower[c]) for c in close) + "?"
+    shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+    return f"known names: {shown}" if known else "there are none"

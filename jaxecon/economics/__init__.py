@@ -1,0 +1,1 @@
+"""Functional forms used by two models or more."""

@@ -1,0 +1,1 @@
+"""Numerics: small, batched-safe building blocks, thin over optimistix, diffrax and lineax."""

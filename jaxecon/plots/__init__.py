@@ -1,0 +1,1 @@
+"""Figures by matplotlib; labels come from field metadata only."""
