@@ -3,14 +3,15 @@
 import importlib
 import pkgutil
 
-import jaxecon.models
+import jaxecon
 from jaxecon.core.errors import InputError, did_you_mean
 from jaxecon.core.model import Model
 
 
 def model_names() -> list[str]:
     """Names of all models, without importing them."""
-    return sorted(m.name for m in pkgutil.iter_modules(jaxecon.models.__path__) if m.ispkg)
+    folders = [f"{root}/models" for root in jaxecon.__path__]
+    return sorted(m.name for m in pkgutil.iter_modules(folders) if m.ispkg)
 
 
 def load(name: str) -> Model:

@@ -171,11 +171,16 @@ def load_set(model: Model, name: str) -> NamedSet:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError([f"{name} cannot be read: {error}; give the path of a readable TOML file"], "the set") from None
+            raise InputError(
+                [f"{name} cannot be read: {error}; give the path of a readable TOML file"], "the set"
+            ) from None
         return parse_set(model, text, where=name)
     if name not in set_names(model):
         known = set_names(model)
-        raise InputError([f"{name!r} is no set of {model.name}; {did_you_mean(name, known)} A path to a .toml file works too"], "the set")
+        raise InputError(
+            [f"{name!r} is no set of {model.name}; {did_you_mean(name, known)} A path to a .toml file works too"],
+            "the set",
+        )
     text = (resources.files("jaxecon.models") / model.name / "sets" / f"{name}.toml").read_text(encoding="utf-8")
     return parse_set(model, text, where=name)
 
@@ -202,7 +207,13 @@ def parse_set(model: Model, text: str, where: str) -> NamedSet:
         problems += check_values(model, policy, ("instrument",))
     if problems:
         raise InputError(problems, where)
-    return NamedSet(str(head.get("name", where)), str(head.get("doc", "")), str(head.get("source", "assumed")), dict(params), dict(policy))
+    return NamedSet(
+        str(head.get("name", where)),
+        str(head.get("doc", "")),
+        str(head.get("source", "assumed")),
+        dict(params),
+        dict(policy),
+    )
 
 
 def diff_sets(model: Model, one: NamedSet, two: NamedSet) -> list[dict[str, Any]]:
@@ -214,5 +225,7 @@ def diff_sets(model: Model, one: NamedSet, two: NamedSet) -> list[dict[str, Any]
         a = {**one.params, **one.policy}.get(name, f.default)
         b = {**two.params, **two.policy}.get(name, f.default)
         if a != b:
-            rows.append({"name": name, "symbol": f.symbol, "unit": f.unit, "default": f.default, "first": a, "second": b})
+            rows.append(
+                {"name": name, "symbol": f.symbol, "unit": f.unit, "default": f.default, "first": a, "second": b}
+            )
     return rows

@@ -102,6 +102,8 @@ class Model:
     - `dynamics`, `agents`: named layers, the first is the default.
     - `regimes`: named policies; `studies`: named functions `(p, u) -> {label: scalar}` for the report.
     - `constraints(p)`: named margins that must be positive (order restrictions), checked at the edge.
+    - `objective`: the outcome that policies maximize; `tolerance`: of residuals, in float64.
+    - `float32_exceptions`: outcomes that float32 does not reproduce to 1e-3.
     - `starts(p, u) -> [S] batch` of equilibria from other starts, for uniqueness checks.
     """
 
@@ -125,6 +127,7 @@ class Model:
     starts: Callable[[Any, Any], Any] | None = None
     objective: str = "welfare"
     tolerance: float = 1e-8
+    float32_exceptions: tuple[str, ...] = ()
 
     @property
     def fields(self) -> dict[str, Field]:

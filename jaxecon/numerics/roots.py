@@ -67,10 +67,11 @@ def _newton(
     max_step: float,
 ) -> Root:
     """Newton with a step cap and halving; keeps the best point seen."""
-    shrink = 0.5 ** jnp.arange(6, dtype=x0.dtype)
+    shrink = jnp.asarray([1.0, 0.5, 0.2, 0.05, 0.005], x0.dtype)
+    basis = jnp.eye(x0.shape[0], dtype=x0.dtype)
 
-    def size(x: Array) -> Array:
-        r = jnp.max(jnp.abs(f(x, args)))
+    def size(value: Array) -> Array:
+        r = jnp.max(jnp.abs(value))
         return jnp.where(jnp.isfinite(r), r, jnp.inf)
 
     def cond(state: tuple[Array, Array, Array]) -> Array:
@@ -79,24 +80,22 @@ def _newton(
 
     def body(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         x, r, k = state
-        value = f(x, args)
-        jac = jax.jacfwd(f)(x, args)
-        step = solve_small(jac, value)
+        value, columns = jax.vmap(lambda v: jax.jvp(lambda y: f(y, args), (x,), (v,)), out_axes=(None, 1))(basis)
+        step = solve_small(columns, value)
         step = jnp.where(jnp.isfinite(step), step, 0.0)
-        step = step * jnp.minimum(1.0, max_step / jnp.maximum(jnp.max(jnp.abs(step)), 1e-300))
+        step = step * jnp.minimum(1.0, max_step / jnp.maximum(jnp.max(jnp.abs(step)), 1e-30))
         trials = x - shrink[:, None] * step
-        sizes = jax.vmap(size)(trials)
-        # The longest step that reduces the residual, else the best of the trials.
+        sizes = jax.vmap(lambda y: size(f(y, args)))(trials)
+        # The longest step that reduces the residual; if none does, stop here.
         better = sizes < r
-        pick = jnp.where(jnp.any(better), jnp.argmax(better), jnp.argmin(sizes))
-        stuck = ~jnp.any(better)
+        pick, stuck = jnp.argmax(better), ~jnp.any(better)
         return (
             jnp.where(stuck, x, trials[pick]),
             jnp.where(stuck, r, sizes[pick]),
             jnp.where(stuck, max_steps, k + 1),
         )
 
-    x, r, k = lax.while_loop(cond, body, (x0, size(x0), jnp.zeros((), jnp.int32)))
+    x, r, k = lax.while_loop(cond, body, (x0, size(f(x0, args)), jnp.zeros((), jnp.int32)))
     return Root(x, r, r <= tol, k)
 
 
