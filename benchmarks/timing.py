@@ -1,0 +1,73 @@
+"""Timing that can be trusted: compile apart from run, medians, finished work, named machine."""
+
+import os
+import platform
+import resource
+import subprocess
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import jax
+
+LIBRARIES = ("jax", "jaxlib", "equinox", "optimistix", "numpy", "scipy", "SALib", "mesa")
+
+
+def timed(f: Callable[[], Any], repeats: int = 5) -> tuple[float, float, Any]:
+    """First call (compile and run) and the median of later calls in seconds, and the result."""
+    start = time.perf_counter()
+    result = jax.block_until_ready(f())
+    first = time.perf_counter() - start
+    runs = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = jax.block_until_ready(f())
+        runs.append(time.perf_counter() - start)
+    return first, median(runs), result
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Device, versions and commit, as they are recorded beside every rate."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "device": device,
+        "jax_devices": [d.device_kind for d in jax.devices()],
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cpu_cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": versions,
+        "commit": _commit(),
+    }
+
+
+def peak_memory_gb() -> float:
+    """Largest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _commit() -> str:
+    try:
+        run = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+        dirty = ["git", "-C", str(Path(__file__).parent), "status", "--porcelain", "--untracked-files=no"]
+        commit = subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(dirty, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit + ("+changes" if changed else "")
