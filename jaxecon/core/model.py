@@ -24,13 +24,14 @@ EXPECTATIONS = {
 }
 
 # Status codes that every model shares; a model's own start at FIRST_REASON.
-SOLVED, NOT_CONVERGED, RESIDUAL_TOO_LARGE, NOT_FINITE = 0, 1, 2, 3
+SOLVED, NOT_CONVERGED, RESIDUAL_TOO_LARGE, NOT_FINITE, RESTRICTED = 0, 1, 2, 3, 4
 FIRST_REASON = 16
 COMMON_REASONS = {
     SOLVED: ("SOLVED", "every identity holds within the tolerance"),
     NOT_CONVERGED: ("NOT_CONVERGED", "the solver stopped before its conditions held"),
     RESIDUAL_TOO_LARGE: ("RESIDUAL_TOO_LARGE", "the solver converged but a redundant identity fails"),
     NOT_FINITE: ("NOT_FINITE", "an outcome is not a finite number"),
+    RESTRICTED: ("RESTRICTED", "an order restriction between parameters is broken at this point"),
 }
 
 
