@@ -33,7 +33,7 @@ def _is_traced(value: Any) -> bool:
     return isinstance(value, jax.core.Tracer)
 
 
-def _problem(f: Field, value: Any, path_ok: bool) -> str | None:
+def field_problem(f: Field, value: Any, path_ok: bool = False) -> str | None:
     """Why `value` cannot be field `f`, with the remedy; `None` if it can."""
     lo, hi = f.bounds
     if f.kind == "choice":
@@ -81,7 +81,7 @@ def check_values(model: Model, values: Mapping[str, Any], roles: Iterable[str]) 
                 words = " or ".join(roles)
                 problems.append(f"{name!r} is no {words} of {model.name}; {did_you_mean(name, known)}")
             continue
-        why = _problem(known[name], value, path_ok=known[name].role == "instrument")
+        why = field_problem(known[name], value, path_ok=known[name].role == "instrument")
         if why:
             problems.append(why)
     return problems
