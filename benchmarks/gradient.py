@@ -1,16 +1,16 @@
 """Reverse-mode gradient of welfare for all parameters and instruments, against the forward solve."""
 
-import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.timing import timed
-from jaxecon.analysis.designs import prior_draws
+from jaxecon.analysis.designs import prior_draws, replace
 from jaxecon.core.discovery import models
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import evaluate_pure
 
-POINTS = 20_000
+POINTS, CHUNK = 20_000, 1000
 BAR = 4.0
 
 
@@ -22,20 +22,26 @@ def measure(device: str) -> list[dict]:
 
 def _row(model) -> dict:
     with jax.enable_x64(True):
-        p = prior_draws(model, POINTS, seed=0)
-        u = model.policy()
+        draws = prior_draws(model, POINTS, seed=0)
+        p, u = model.params(), model.policy()
+        points = jnp.asarray(draws.points)
 
-        def welfare(q, v):
-            ev = evaluate_pure(model, q, v)
+        def welfare(pu):
+            ev = evaluate_pure(model, *pu)
             return getattr(ev.outcomes, model.objective), (ev.status, ev.max_residual)
 
-        axes = (eqx.if_array(0), None)
-        solve = eqx.filter_jit(eqx.filter_vmap(welfare, in_axes=axes))
-        both = eqx.filter_jit(
-            eqx.filter_vmap(lambda q, v: jax.value_and_grad(lambda z: welfare(*z), has_aux=True)((q, v)), in_axes=axes)
-        )
-        compile_solve, run_solve, (_, (status, residual)) = timed(lambda: solve(p, u))
-        compile_both, run_both, (_, gradient) = timed(lambda: both(p, u))
+        def gradient_at(pu):
+            return jax.value_and_grad(welfare, has_aux=True)(pu)
+
+        def over_points(f):
+            def one(vector):
+                return f(replace(p, u, draws.names, vector))
+
+            return jax.jit(lambda x: jax.lax.map(one, x, batch_size=CHUNK))
+
+        solve, both = over_points(welfare), over_points(gradient_at)
+        compile_solve, run_solve, (_, (status, residual)) = timed(lambda: solve(points))
+        compile_both, run_both, (_, gradient) = timed(lambda: both(points))
         finite = np.mean([np.isfinite(np.asarray(g)) for g in jax.tree.leaves(gradient)])
         count = sum(f.kind == "real" for c in (model.Params, model.Policy) for f in fields_of(c).values())
     return {

@@ -5,13 +5,13 @@ import importlib.util
 import time
 from statistics import median
 
-import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.timing import timed
-from jaxecon.analysis.designs import prior_draws
+from jaxecon.analysis.designs import Draws, prior_draws, replace
 from jaxecon.core.discovery import models
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import Model, evaluate_pure
@@ -27,17 +27,17 @@ def measure(device: str) -> list[dict]:
 
 def _row(model: Model, device: str) -> dict:
     with jax.enable_x64(True):
-        p = prior_draws(model, POINTS, seed=0)
-        u = model.policy()
-        arrays, static = eqx.partition(p, lambda x: eqx.is_array(x) and x.ndim == 1)
+        draws = prior_draws(model, POINTS, seed=0)
+        p, u = model.params(), model.policy()
+        points = jnp.asarray(draws.points)
 
-        def one(x):
-            ev = evaluate_pure(model, eqx.combine(x, static), u)
+        def one(vector):
+            ev = evaluate_pure(model, *replace(p, u, draws.names, vector))
             return ev.outcomes, ev.status, ev.max_residual
 
         chunk = CHUNK if device == "cpu" else POINTS
         run = jax.jit(lambda x: jax.lax.map(one, x, batch_size=chunk))
-        first, seconds, (outcomes, status, residual) = timed(lambda: run(arrays))
+        first, seconds, (outcomes, status, residual) = timed(lambda: run(points))
     row = {
         "work": f"{POINTS} equilibria of {model.name}",
         "ours_s": seconds,
@@ -46,21 +46,20 @@ def _row(model: Model, device: str) -> dict:
         "solved": float(np.mean(np.asarray(status) == 0)),
         "max_residual": float(np.max(np.asarray(residual))),
     }
-    return row | _peer(model, arrays, outcomes, seconds)
+    return row | _peer(model, draws, outcomes, seconds)
 
 
-def _peer(model: Model, arrays, outcomes, ours: float) -> dict:
+def _peer(model: Model, draws: Draws, outcomes, ours: float) -> dict:
     if importlib.util.find_spec(f"benchmarks.peers.{model.name}") is None:
         return {}
     solve = importlib.import_module(f"benchmarks.peers.{model.name}").solve
-    names = fields_of(model.Params)
-    base = {n: f.default for n, f in names.items()}
+    base = {n: f.default for n, f in fields_of(model.Params).items()}
     by_symbol = {f.symbol: n for n, f in fields_of(model.Outcomes).items()}
     policy = {n: f.default for n, f in fields_of(model.Policy).items()}
     times, gaps, solved = [], [], 0
     with threadpool_limits(1):
         for k in range(PEER_POINTS):
-            point = base | {n: float(v[k]) for n in names if (v := getattr(arrays, n, None)) is not None}
+            point = base | dict(zip(draws.names, map(float, draws.points[k])))
             start = time.perf_counter()
             answer = solve(point, policy)
             times.append(time.perf_counter() - start)

@@ -70,10 +70,9 @@ def _system(y, p: dict, u: dict) -> list[float]:
     lna, z = float(y[0]), [float(c) for c in y[1:]]
     if not (abs(lna) < 20 and abs(z[0]) < 30 and abs(z[1]) < 30 and 0 < z[3] < 2 and abs(z[2]) < 50):
         return [1e3] * 5
-    points = [z + [lna] for _ in range(5)]
     columns, profits, welfares = [], [], []
     for k in range(5):
-        point = [complex(c, STEP if i == k else 0.0) for i, c in enumerate(points[k])]
+        point = [complex(c, STEP if i == k else 0.0) for i, c in enumerate([*z, lna])]
         f, profit, welfare, *_ = _economy(point[:4], point[4], p, u)
         columns.append([r.imag / STEP for r in f])
         profits.append(profit.imag / STEP)
