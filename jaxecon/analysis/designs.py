@@ -116,17 +116,22 @@ def box_of(
     model: Model,
     names: Sequence[str] | None = None,
     prior: Mapping[str, tuple[float, float]] | None = None,
+    layers: Sequence[str] = ("equilibrium", "dynamics", "agents"),
 ) -> tuple[Box, list[str]]:
     """The prior box and what is wrong with it.
 
-    `names` defaults to the real parameters that have a box, and those of `prior`; a named instrument without a
+    `names` defaults to the real parameters of `layers` that have a box, and those of `prior`; a named instrument without a
     prior ranges over its bounds. `prior` (name -> (lo, hi)) replaces the declared box of its fields.
     """
     known = {n: f for n, f in inputs_of(model).items() if f.kind == "real"}
     prior = dict(prior or {})
     problems = name_problems(prior, known, f"real parameter or instrument of {model.name}")
     if names is None:
-        chosen = [n for n, f in known.items() if n in prior or (f.role == "parameter" and f.box is not None)]
+        chosen = [
+            n
+            for n, f in known.items()
+            if n in prior or (f.role == "parameter" and f.box is not None and f.layer in layers)
+        ]
     else:
         chosen = [names] if isinstance(names, str) else list(names)
         problems += name_problems(chosen, known, f"real parameter or instrument of {model.name}")
@@ -188,7 +193,7 @@ def prior_draws(
     problems += count_problems(n=n) + seed_problems(seed)
     if problems:
         raise InputError(problems, f"the prior of {model.name}")
-    sequence = qmc.Sobol(len(box.names), rng=np.random.default_rng(seed))
+    sequence = qmc.Sobol(len(box.names), rng=seed)
     batch = 1 << max(n - 1, 0).bit_length()
     kept, missing, rejected = [], n, 0
     with jax.enable_x64(True):

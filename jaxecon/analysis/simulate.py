@@ -29,7 +29,7 @@ def _run_agents(layer: Agents, keys: jax.Array, p: Any, u: Any, n: int, periods:
 def find_layer(model: Model, layer: str) -> tuple[str, str, Any]:
     """Kind, name and record of a layer, asked for by kind (its first layer) or by name."""
     kinds = {"dynamics": model.dynamics, "agents": model.agents}
-    if layer in kinds and kinds[layer]:
+    if kinds.get(layer):
         name = next(iter(kinds[layer]))
         return layer, name, kinds[layer][name]
     for kind, layers in kinds.items():

@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.stats import qmc
 
 import jaxecon
-from jaxecon.analysis.batch import CHUNK, chunk_size, chunks_of, evaluate_rows
+from jaxecon.analysis.batch import CHUNK, Response, chunk_size, chunks_of, evaluate_rows
 from jaxecon.analysis.designs import (
     Progress,
     count_problems,
@@ -119,7 +119,7 @@ def plan(model: Model, axes: Mapping[str, Any], design: str, points: int | None,
         assert points is not None
         ranges = np.array(list(values.values()))
         # A power of two is drawn and cut: the sequence is balanced, and a prefix of a larger one.
-        unit = qmc.Sobol(len(ranges), rng=np.random.default_rng(seed)).random(1 << (points - 1).bit_length())[:points]
+        unit = qmc.Sobol(len(ranges), rng=seed).random(1 << (points - 1).bit_length())[:points]
         columns = dict(zip(values, (ranges[:, 0] + unit * (ranges[:, 1] - ranges[:, 0])).T, strict=True))
     return Study(design, values, columns)
 
@@ -137,12 +137,14 @@ def _evaluate_chunk(
         # Only static axes: sweep over the first real parameter at its own value.
         real = (next(n for n, f in known.items() if f.kind == "real"),)
         vectors = np.full((stop - start, 1), float(getattr(p, real[0], np.nan)))
-    combinations = list(zip(*(study.columns[n][start:stop].tolist() for n in fixed), strict=True)) or [()] * len(vectors)
+    combinations = list(zip(*(study.columns[n][start:stop].tolist() for n in fixed), strict=True)) or [()] * len(
+        vectors
+    )
     rows = np.empty((stop - start, len(outcomes) + 2), vectors.dtype)
     for combination in dict.fromkeys(combinations):
         mine = np.array([c == combination for c in combinations])
         q = dataclasses.replace(p, **dict(zip(fixed, combination, strict=True)))
-        rows[mine] = evaluate_rows(model, q, u, real, vectors[mine], outcomes, size=size)
+        rows[mine] = evaluate_rows(Response(model, outcomes), q, u, real, vectors[mine], size=size)
     return rows.T
 
 
@@ -208,9 +210,7 @@ def sweep(
             "params": settings(p), "policy": settings(u), "source": source_hash(model),
             "jaxecon": jaxecon.__version__, "jax": jax.__version__,
         }  # fmt: skip
-        sink = open_store(
-            Path(store), definition, record, (len(chosen) + 2, study.size), size, resume, precision
-        )
+        sink = open_store(Path(store), definition, record, (len(chosen) + 2, study.size), size, resume, precision)
     finished = sink.is_done() if sink else np.zeros(-(-study.size // size), bool)
     rows = None if sink else np.empty((len(chosen) + 2, study.size), precision)
     failed = 0
@@ -268,5 +268,3 @@ def open_sweep(model: Model, store: str | Path) -> xr.Dataset:
     names = tuple(n for n in fields_of(model.Outcomes) if n in made["outcomes"])
     order = [made["outcomes"].index(n) for n in names]
     return _dataset(model, study, names, rows[[*order, -2, -1]], manifest["about"])
-
-
