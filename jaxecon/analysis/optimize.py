@@ -1,0 +1,221 @@
+"""Best policy: instruments that maximize an outcome within their bounds, from many starts, with a certificate."""
+
+import dataclasses
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+from scipy.stats import qmc
+
+from jaxecon.analysis.designs import (
+    count_problems,
+    get_values,
+    name_problems,
+    range_problem,
+    replace,
+    resolve,
+    seed_problems,
+)
+from jaxecon.core.errors import InputError
+from jaxecon.core.fields import fields_of
+from jaxecon.core.model import SOLVED, Model, evaluate, evaluate_pure
+from jaxecon.core.results import as_attributes, field_attributes, provenance, settings
+from jaxecon.numerics.box_optimizer import BoxOptimum, adam, lbfgs, polish
+
+
+class OptimumStatus(enum.Enum):
+    """Verdict on an optimum."""
+
+    OPTIMAL = "first-order conditions hold, no instrument at a bound"
+    AT_BOUND = "first-order conditions hold with an instrument at a bound"
+    NOT_CONVERGED = "the search stopped before the first-order conditions held; raise steps or starts"
+    NOT_SOLVED = "the model solved at no start; check the parameters and bounds"
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimum:
+    """The best policy found.
+
+    **Attributes**
+
+    - `values`: instruments at the optimum by name; `policy`: the whole policy; `bounds`: their ranges.
+    - `objective`: which outcome; `value`: its size there; `reference`: its size at the policy that was passed in.
+    - `kkt_residual`: largest entry of the projected gradient, instruments in units of their range, the objective in
+      units of its size over the starts; `status`, `at_bounds` (instrument -> "lower" or "upper").
+    - `agreement`: share of the starts that reach this value within 1e-6 of its size.
+    - `starts`, `ends`: `[start, instrument]`; `end_values`, `end_kkt`: `[start]`, NaN where the model did not solve.
+    - `outcomes`: all outcomes at the optimum; `record`: provenance.
+    """
+
+    model: Model
+    values: dict[str, float]
+    policy: Any
+    bounds: dict[str, tuple[float, float]]
+    objective: str
+    maximize: bool
+    value: float
+    reference: float
+    kkt_residual: float
+    status: OptimumStatus
+    at_bounds: dict[str, str]
+    agreement: float
+    starts: np.ndarray
+    ends: np.ndarray
+    end_values: np.ndarray
+    end_kkt: np.ndarray
+    outcomes: dict[str, float]
+    record: dict[str, Any]
+
+    def to_dataset(self) -> xr.Dataset:
+        """The optimum as a dataset: `policy` by `instrument`, the outcomes, and all starts."""
+        fields = self.model.fields
+        names = list(self.values)
+        variables: dict[str, Any] = {
+            "policy": ("instrument", list(self.values.values()), {"doc": "instruments at the optimum"}),
+            "kkt_residual": ((), self.kkt_residual, {"units": "1", "doc": "largest entry of the projected gradient"}),
+            "start": (("run", "instrument"), self.starts, {"doc": "where each run started"}),
+            "end": (("run", "instrument"), self.ends, {"doc": "where each run ended"}),
+            "end_value": ("run", self.end_values, {"units": fields[self.objective].unit, "doc": self.objective}),
+            "end_kkt": ("run", self.end_kkt, {"units": "1", "doc": "projected gradient at each run's end"}),
+        }
+        variables |= {n: ((), v, field_attributes(fields[n])) for n, v in self.outcomes.items()}
+        coords = {
+            "instrument": names,
+            "unit": ("instrument", [fields[n].unit for n in names]),
+            "lo": ("instrument", [self.bounds[n][0] for n in names]),
+            "hi": ("instrument", [self.bounds[n][1] for n in names]),
+            "run": np.arange(len(self.starts)),
+        }
+        dataset = xr.Dataset(variables, coords=coords)
+        dataset.attrs = as_attributes(
+            self.record | {
+                "objective": self.objective, "status": self.status.name, "status_doc": self.status.value,
+                "value": self.value, "reference": self.reference, "agreement": self.agreement,
+                "at_bounds": self.at_bounds,
+            }
+        )  # fmt: skip
+        return dataset
+
+
+@eqx.filter_jit
+def _search(
+    model: Model, names: tuple[str, ...], objective: str, method: str, steps: int, sign: float,
+    p: Any, u: Any, lo: Array, width: Array, starts: Array,
+) -> tuple[BoxOptimum, Array]:  # fmt: skip
+    def f(z: Array) -> tuple[Array, Array]:
+        evaluation = evaluate_pure(model, *replace(p, u, names, lo + width * z))
+        value = getattr(evaluation.outcomes, objective)
+        return sign * value, evaluation.status == SOLVED
+
+    values, oks = jax.vmap(f)(starts)
+    sizes = jnp.where(oks, values, jnp.nan)
+    spread = jnp.nanmax(sizes) - jnp.nanmin(sizes)
+    scale = jnp.maximum(spread, jnp.nanmax(jnp.abs(sizes)))
+    scale = jnp.where(jnp.isfinite(scale) & (scale > 0), scale, 1.0)
+    phase = adam if method == "adam" else lbfgs
+    found = jax.vmap(lambda z: polish(f, phase(f, z, scale, steps), scale))(starts)
+    return found, scale
+
+
+def optimize(
+    model: Model,
+    instruments: Sequence[str],
+    *,
+    objective: str | None = None,
+    params: Any = None,
+    policy: Any = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    method: str = "adam",
+    starts: int = 16,
+    steps: int = 300,
+    seed: int = 0,
+    maximize: bool = True,
+    precision: str = "float64",
+) -> Optimum:
+    """Choose instruments to maximize (or minimize) an outcome.
+
+    **Arguments**
+
+    - `instruments`: names; the others stay as in `policy`. `bounds` narrows their declared ranges.
+    - `objective`: an outcome; default: the model's own.
+    - `method`: `"adam"` or `"lbfgs"`, both projected on the bounds, both followed by a quasi-Newton polish.
+    - `starts`: runs from scrambled Sobol points; the first starts at `policy`. `steps`: of each run.
+
+    **Returns** an `Optimum` with the residual of the first-order conditions and a status. A run that leaves the
+    region where the model solves turns back and harms no other. Raises `InputError`.
+    """
+    p, u = resolve(model, params, policy, precision)
+    names = (instruments,) if isinstance(instruments, str) else tuple(instruments)
+    goal = objective or model.objective
+    known = fields_of(model.Policy)
+    problems = name_problems(names, known, f"instrument of {model.name}")
+    problems += name_problems([goal], fields_of(model.Outcomes), f"outcome of {model.name}")
+    problems += name_problems([method], ("adam", "lbfgs"), "method of optimization")
+    problems += count_problems(starts=starts, steps=steps) + seed_problems(seed)
+    if not names:
+        problems.append("no instrument is named; name at least one")
+    bounds = dict(bounds or {})
+    problems += [f"the bounds of {n!r} are given, but it is not among the instruments" for n in bounds if n not in names]
+    problems += [w for n in bounds if n in known and n in names and (w := range_problem(known[n], bounds[n]))]
+    problems += [f"{n} is a path in the given policy; optimize a scalar" for n in names
+                 if n in known and np.ndim(getattr(u, n)) > 0]  # fmt: skip
+    if problems:
+        raise InputError(problems, f"the optimization of {model.name}")
+    ranges = {n: (float(bounds.get(n, known[n].bounds)[0]), float(bounds.get(n, known[n].bounds)[1])) for n in names}
+    lo, hi = np.array(list(ranges.values())).T
+    neutral = np.clip((np.asarray(get_values(p, u, names), float) - lo) / (hi - lo), 0.0, 1.0)
+    drawn = qmc.Sobol(len(names), rng=seed).random(1 << max(starts - 1, 0).bit_length())
+    unit = np.concatenate([neutral[None], drawn])[:starts]
+    sign = 1.0 if maximize else -1.0
+    with jax.enable_x64(precision == "float64"):
+        arrays = (jnp.asarray(x, precision) for x in (lo, hi - lo, unit))
+        found, scale = jax.device_get(_search(model, names, goal, method, int(steps), sign, p, u, *arrays))
+        values = np.where(found.ok, sign * found.value, np.nan)
+        best = int(np.nanargmax(sign * values)) if found.ok.any() else 0
+        # A bound that is reached is reached exactly: the unit box is closed.
+        ends = np.where(found.z >= 1, hi, lo + (hi - lo) * np.asarray(found.z, float))
+        chosen = replace(p, u, names, jnp.asarray(ends[best], precision))[1]
+        outcomes = jax.device_get(evaluate(model, p, chosen).outcomes)
+        reference = float(getattr(evaluate(model, p, u).outcomes, goal))
+    solved = bool(found.ok.any())
+    kkt = float(found.kkt[best]) if solved else float("nan")
+    tolerance = 1e-6 if precision == "float64" else 1e-3
+    z = found.z[best]
+    sides = {n: "lower" if z[i] <= 0 else "upper" for i, n in enumerate(names) if solved and not 0 < z[i] < 1}
+    if not solved:
+        status = OptimumStatus.NOT_SOLVED
+    elif not kkt <= tolerance:
+        status = OptimumStatus.NOT_CONVERGED
+    else:
+        status = OptimumStatus.AT_BOUND if sides else OptimumStatus.OPTIMAL
+    close = np.abs(values - values[best]) <= 1e-6 * float(scale)
+    record = provenance(
+        model, seed=seed, precision=precision, method=method, steps=steps, maximize=maximize,
+        params=settings(p), policy=settings(u),
+    )  # fmt: skip
+    return Optimum(
+        model=model,
+        values=dict(zip(names, ends[best].tolist(), strict=True)),
+        policy=chosen,
+        bounds=ranges,
+        objective=goal,
+        maximize=maximize,
+        value=float(getattr(outcomes, goal)),
+        reference=reference,
+        kkt_residual=kkt,
+        status=status,
+        at_bounds=sides,
+        agreement=float(np.mean(close)),
+        starts=lo + (hi - lo) * unit,
+        ends=ends,
+        end_values=values,
+        end_kkt=np.where(found.ok, found.kkt, np.nan),
+        outcomes={n: float(getattr(outcomes, n)) for n in fields_of(model.Outcomes)},
+        record=record,
+    )
