@@ -1,5 +1,12 @@
 """jaxecon: differentiable models of the economics of generative AI."""
 
+from jaxecon.analysis.claims import claims as claims
+from jaxecon.analysis.optimize import optimize as optimize
+from jaxecon.analysis.sensitivity import sensitivity as sensitivity
+from jaxecon.analysis.simulate import simulate as simulate
+from jaxecon.analysis.solve import solve as solve
+from jaxecon.analysis.sweep import open_sweep as open_sweep
+from jaxecon.analysis.sweep import sweep as sweep
 from jaxecon.core.discovery import load as load
 from jaxecon.core.discovery import models as models
 from jaxecon.core.errors import InputError as InputError

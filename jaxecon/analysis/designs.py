@@ -8,13 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.stats import qmc
 
 from jaxecon.core.errors import InputError, did_you_mean
 from jaxecon.core.fields import Field, fields_of
 from jaxecon.core.model import Model
 
 Progress = Callable[[int, int, dict[str, Any]], None]
+
+
+def quasi_random(k: int, seed: int) -> Any:
+    """A scrambled Sobol sequence in k dimensions; `.random(n)` draws the next n points of the unit cube."""
+    # Imported late: scipy.stats takes longer to load than a model to solve.
+    from scipy.stats import qmc
+
+    return qmc.Sobol(k, rng=seed)
 
 
 def get_values(p: Any, u: Any, names: Sequence[str]) -> Float[Array, " k"]:
@@ -193,7 +200,7 @@ def prior_draws(
     problems += count_problems(n=n) + seed_problems(seed)
     if problems:
         raise InputError(problems, f"the prior of {model.name}")
-    sequence = qmc.Sobol(len(box.names), rng=seed)
+    sequence = quasi_random(len(box.names), seed)
     batch = 1 << max(n - 1, 0).bit_length()
     kept, missing, rejected = [], n, 0
     with jax.enable_x64(True):

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array
-from scipy.stats import qmc
 
 from jaxecon.analysis.designs import (
     count_problems,
     get_values,
     name_problems,
+    quasi_random,
     range_problem,
     replace,
     resolve,
@@ -161,7 +161,9 @@ def optimize(
     if not names:
         problems.append("no instrument is named; name at least one")
     bounds = dict(bounds or {})
-    problems += [f"the bounds of {n!r} are given, but it is not among the instruments" for n in bounds if n not in names]
+    problems += [
+        f"the bounds of {n!r} are given, but it is not among the instruments" for n in bounds if n not in names
+    ]
     problems += [w for n in bounds if n in known and n in names and (w := range_problem(known[n], bounds[n]))]
     problems += [f"{n} is a path in the given policy; optimize a scalar" for n in names
                  if n in known and np.ndim(getattr(u, n)) > 0]  # fmt: skip
@@ -170,7 +172,7 @@ def optimize(
     ranges = {n: (float(bounds.get(n, known[n].bounds)[0]), float(bounds.get(n, known[n].bounds)[1])) for n in names}
     lo, hi = np.array(list(ranges.values())).T
     neutral = np.clip((np.asarray(get_values(p, u, names), float) - lo) / (hi - lo), 0.0, 1.0)
-    drawn = qmc.Sobol(len(names), rng=seed).random(1 << max(starts - 1, 0).bit_length())
+    drawn = quasi_random(len(names), seed).random(1 << max(starts - 1, 0).bit_length())
     unit = np.concatenate([neutral[None], drawn])[:starts]
     sign = 1.0 if maximize else -1.0
     with jax.enable_x64(precision == "float64"):

@@ -19,6 +19,7 @@ from jaxecon.analysis.designs import (
     inputs_of,
     name_problems,
     outcome_names,
+    quasi_random,
     resolve,
     seed_problems,
 )
@@ -127,10 +128,8 @@ def _morris(task: _Task) -> tuple[Variables, dict[str, Any]]:
 
 def _derivative(task: _Task) -> tuple[Variables, dict[str, Any]]:
     r"""$\nu_j = E[(\partial y/\partial x_j)^2]$ and $T_j \le \nu_j (hi_j - lo_j)^2 / (\pi^2 V)$ [S]."""
-    from scipy.stats import qmc
-
     n = 1 << (task.samples - 1).bit_length()
-    rows, slopes = task.evaluate(qmc.Sobol(len(task.box.names), rng=task.seed).random(n), slopes=True)
+    rows, slopes = task.evaluate(quasi_random(len(task.box.names), task.seed).random(n), slopes=True)
     assert slopes is not None
     kept = np.isfinite(rows[:, :-2]).all(axis=1) & (rows[:, -1] == SOLVED) & np.isfinite(slopes).all(axis=(1, 2))
     about = _counts(task, rows, kept)

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.stats import qmc
+
+from jaxecon.analysis.designs import quasi_random
 
 
 class SobolIndices(eqx.Module):
@@ -35,7 +36,7 @@ def saltelli_design(k: int, n: int, seed: int, second_order: bool) -> np.ndarray
 
     The scheme of Saltelli (2002), as in SALib: `blocks[[0, 2.., 2 + k.., 1], i]` are its rows of base sample i.
     """
-    base = qmc.Sobol(2 * k, rng=seed).random(n)
+    base = quasi_random(2 * k, seed).random(n)
     a, b = base[:, :k], base[:, k:]
     blocks = np.empty((2 + k * (1 + second_order), n, k))
     blocks[0], blocks[1] = a, b

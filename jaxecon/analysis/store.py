@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
 from jaxecon.core.errors import InputError
 from jaxecon.core.model import Model
@@ -40,8 +39,8 @@ def hash_of(study: dict[str, Any]) -> str:
 class SweepStore:
     """An open store: the arrays and the points per chunk."""
 
-    rows: zarr.Array
-    done: zarr.Array
+    rows: Any
+    done: Any
     size: int
 
     def write(self, number: int, values: np.ndarray) -> None:
@@ -75,6 +74,9 @@ def open_store(path: Path, study: dict[str, Any], about: dict[str, Any], shape: 
     Raises `InputError` if the path cannot be written, holds something else, or holds another study.
     """
     what = f"the store {path}"
+    # Imported late: only sweeps on disk pay for loading it.
+    import zarr
+
     if path.exists() and not resume:
         raise InputError([f"{path} exists; pass resume=True to go on with it, or choose another path"], what)
     if path.exists():
@@ -102,6 +104,8 @@ def open_store(path: Path, study: dict[str, Any], about: dict[str, Any], shape: 
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of a store; raises `InputError` if there is none."""
+    import zarr
+
     try:
         manifest: Any = zarr.open_group(path, mode="r").attrs["manifest"]
         if manifest["format"] == FORMAT:
@@ -109,3 +113,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
     except (OSError, KeyError, ValueError, TypeError):
         pass
     raise InputError([f"{path} holds no sweep of jaxecon; remove it or choose another path"], f"the store {path}")
+
+
+def read_rows(path: Path) -> np.ndarray:
+    """All rows of a store, shape `[row, point]`; NaN where a chunk is not there yet."""
+    import zarr
+
+    group: Any = zarr.open_group(path, mode="r")
+    return np.asarray(group["rows"][:])

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
-from scipy.stats import qmc
 
 import jaxecon
 from jaxecon.analysis.batch import CHUNK, Response, chunk_size, chunks_of, evaluate_rows
@@ -18,11 +17,12 @@ from jaxecon.analysis.designs import (
     inputs_of,
     name_problems,
     outcome_names,
+    quasi_random,
     range_problem,
     resolve,
     seed_problems,
 )
-from jaxecon.analysis.store import open_store, read_manifest, source_hash
+from jaxecon.analysis.store import open_store, read_manifest, read_rows, source_hash
 from jaxecon.core.errors import InputError
 from jaxecon.core.fields import Field, fields_of
 from jaxecon.core.inputs import field_problem
@@ -119,7 +119,7 @@ def plan(model: Model, axes: Mapping[str, Any], design: str, points: int | None,
         assert points is not None
         ranges = np.array(list(values.values()))
         # A power of two is drawn and cut: the sequence is balanced, and a prefix of a larger one.
-        unit = qmc.Sobol(len(ranges), rng=seed).random(1 << (points - 1).bit_length())[:points]
+        unit = quasi_random(len(ranges), seed).random(1 << (points - 1).bit_length())[:points]
         columns = dict(zip(values, (ranges[:, 0] + unit * (ranges[:, 1] - ranges[:, 0])).T, strict=True))
     return Study(design, values, columns)
 
@@ -252,8 +252,6 @@ def _dataset(model: Model, study: Study, outcomes: tuple[str, ...], rows: Any, r
 
 def open_sweep(model: Model, store: str | Path) -> xr.Dataset:
     """The dataset of a store that `sweep` wrote; chunks not yet computed are NaN with status -1."""
-    import zarr
-
     manifest = read_manifest(Path(store))
     made = manifest["study"]
     if made["model"] != model.name:
@@ -262,8 +260,7 @@ def open_sweep(model: Model, store: str | Path) -> xr.Dataset:
     specs = {n: tuple(v) if made["design"] == "sobol" else v for n, v in axes.items()}
     points = made["points"] if made["design"] == "sobol" else None
     study = plan(model, specs, made["design"], points, made["seed"])
-    group: Any = zarr.open_group(store, mode="r")
-    rows = np.asarray(group["rows"][:])
+    rows = read_rows(Path(store))
     rows[-1] = np.where(np.isnan(rows[-1]), -1, rows[-1])
     names = tuple(n for n in fields_of(model.Outcomes) if n in made["outcomes"])
     order = [made["outcomes"].index(n) for n in names]

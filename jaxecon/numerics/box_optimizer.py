@@ -11,7 +11,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
@@ -58,6 +57,9 @@ def projected_gradient(z: Float[Array, " k"], gradient: Float[Array, " k"]) -> F
 
 def adam(f: Objective, z: Float[Array, " k"], scale: Float[Array, ""], steps: int, rate: float = 0.05) -> _Point:
     """Projected Adam with a cosine schedule; returns the best point seen."""
+    # Imported late: only an optimization pays for loading it.
+    import optax
+
     rule = optax.adam(optax.cosine_decay_schedule(rate, steps))
     start = _look(f, z)
 
@@ -84,6 +86,8 @@ def _line_search(f: Objective, here: _Point, direction: Array, lengths: Array) -
 
 def lbfgs(f: Objective, z: Float[Array, " k"], scale: Float[Array, ""], steps: int) -> _Point:
     """Projected L-BFGS (optax) on the free variables with a line search over fixed step lengths."""
+    import optax
+
     rule = optax.scale_by_lbfgs(memory_size=10)
     lengths = jnp.asarray([1.0, 0.5, 0.1, 0.01, 1e-3, 1e-4], z.dtype)
     start = _look(f, z)

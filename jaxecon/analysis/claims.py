@@ -1,0 +1,300 @@
+"""Does each proposition hold, where, and by how much: margins at the baseline and over the prior box."""
+
+import dataclasses
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxecon.analysis.batch import GROUP, chunk_size, chunks_of, in_groups, p_dtype, padded
+from jaxecon.analysis.designs import (
+    Box,
+    Progress,
+    box_of,
+    count_problems,
+    get_values,
+    name_problems,
+    prior_draws,
+    replace,
+    resolve,
+    seed_problems,
+)
+from jaxecon.core.errors import InputError
+from jaxecon.core.model import Claim, Model
+from jaxecon.core.results import provenance, settings
+
+CHUNK = 8192
+# Points that run in step: many for a cheap equilibrium, few for a path, one after the other for agents.
+GROUPS = {"equilibrium": GROUP, "path": 16, "agents": 1, "optimization": 1}
+GRID = 41
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclasses.dataclass(frozen=True)
+class BoundaryMap:
+    """Margin over the two most influential parameters `x` and `y`, the others as given: `margin[i, j]` at
+    `y_values[i]`, `x_values[j]`; the claim holds where it is positive. `influence`: share of the variance of the
+    margin's rank that each parameter explains alone."""
+
+    x: str
+    y: str
+    x_values: np.ndarray
+    y_values: np.ndarray
+    margin: np.ndarray
+    influence: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimResult:
+    """What became of one claim.
+
+    **Attributes**
+
+    - `margin`: at the given parameters and policy; positive = holds (for a `report`: the size found).
+    - `holds`: the verdict there; `None` for a `report` and where the margin could not be evaluated.
+    - `share`: of the evaluated draws of the prior box on which it holds; `None` for a `report` or without draws.
+    - `draws`: draws of the box; `solved`: share of them with a finite margin; `capped`: fewer than asked for.
+    - `quantiles`: of the margin over the draws; `influence`: see `BoundaryMap`; `boundary`: the map or `None`.
+    - `parts`: results of the parts, whose smallest margin is the claim's; `messages`: what the reader must know.
+    """
+
+    id: str
+    statement: str
+    grade: str
+    expectation: str
+    cost: str
+    margin: float
+    holds: bool | None
+    share: float | None
+    draws: int
+    solved: float | None
+    capped: bool
+    messages: tuple[str, ...]
+    quantiles: dict[str, float]
+    details: dict[str, Any]
+    parts: tuple["ClaimResult", ...]
+    boundary: BoundaryMap | None
+    influence: dict[str, float]
+    note: str
+    record: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result ready for JSON: without the arrays of the map; NaN becomes `None`."""
+        skip = ("boundary", "parts", "record")
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in skip}
+        plain["messages"] = list(self.messages)
+        plain["boundary"] = None if self.boundary is None else [self.boundary.x, self.boundary.y]
+        return _finite(plain | {"parts": [part.to_dict() for part in self.parts]})
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@eqx.filter_jit
+def _margins(claim: Claim, names: tuple[str, ...], p: Any, u: Any, key: Any, numbers: Array, vectors: Array) -> Array:
+    def one(draw: tuple[Array, Array]) -> Array:
+        number, vector = draw
+        q, v = replace(p, u, names, vector)
+        return jnp.asarray(claim.margin(q, v, jax.random.fold_in(key, number))).astype(vectors.dtype)
+
+    return in_groups(one, (numbers, vectors), GROUPS[claim.cost])
+
+
+@eqx.filter_jit
+def _details(claim: Claim, p: Any, u: Any, key: Any) -> Any:
+    assert claim.details is not None
+    return dict(claim.details(p, u, jax.random.fold_in(key, 0)))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """The setting that all claims share: draw 0 is the given point, draws 1.. come from the prior box."""
+
+    box: Box
+    points: np.ndarray
+    p: Any
+    u: Any
+    seed: int
+    boundary: bool
+
+    def key(self, claim: Claim) -> Any:
+        return jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(claim.id.encode()))
+
+    def margins(self, claim: Claim, points: np.ndarray, size: int) -> np.ndarray:
+        """Margins at points, chunk after chunk through one compiled function of `size` points."""
+        found = []
+        for _, start, stop in chunks_of(len(points), size):
+            vectors = jnp.asarray(padded(points[start:stop], size), p_dtype(self.p, self.u))
+            numbers = jnp.arange(start, start + size, dtype=jnp.uint32)
+            run = _margins(claim, self.box.names, self.p, self.u, self.key(claim), numbers, vectors)
+            found.append(np.asarray(run, float)[: stop - start])
+        return np.concatenate(found)
+
+
+def influence_of(names: Sequence[str], points: np.ndarray, margins: np.ndarray, bins: int = 16) -> dict[str, float]:
+    """First-order share of the variance of the margin's rank for each parameter, from the draws themselves.
+
+    The variance of the mean within `bins` equally filled bins over the variance, less what chance alone would
+    give; ranks, because margins may have heavy tails. Largest first.
+    """
+    good = np.isfinite(margins)
+    x, y = points[good], margins[good]
+    bins = min(bins, len(y) // 8)
+    if bins < 2 or np.ptp(y) == 0:
+        return {}
+    _, group, counts = np.unique(y, return_inverse=True, return_counts=True)
+    y = (np.cumsum(counts) - (counts - 1) / 2.0)[group]
+    place = np.argsort(np.argsort(x, axis=0, kind="stable"), axis=0, kind="stable") * bins // len(y)
+    shares = {}
+    for j, name in enumerate(names):
+        size = np.bincount(place[:, j], minlength=bins)
+        mean = np.bincount(place[:, j], weights=y, minlength=bins) / size
+        raw = np.sum(size * (mean - y.mean()) ** 2) / np.sum((y - y.mean()) ** 2)
+        shares[name] = float(max(0.0, raw - (bins - 1) / (len(y) - 1)))
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _grid(task: _Task, x: str, y: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Axes and points of the map over two parameters of the box."""
+    i, j = task.box.names.index(x), task.box.names.index(y)
+    xs, ys = (np.linspace(task.box.lo[k], task.box.hi[k], GRID) for k in (i, j))
+    points = np.repeat(task.points[:1], GRID**2, axis=0)
+    points[:, i], points[:, j] = np.tile(xs, GRID), np.repeat(ys, GRID)
+    return xs, ys, points
+
+
+def _evaluate(task: _Task, claim: Claim, n: int, map_too: bool) -> tuple[np.ndarray, BoundaryMap | None, dict[str, float], list[np.ndarray]]:  # fmt: skip
+    """Margins at the given point and `n` draws, the map, and the margins of the parts."""
+    size = chunk_size(n + 1, CHUNK) if claim.cost == "equilibrium" else n + 1
+    leaves = claim.parts or (claim,)
+    each = [task.margins(c, task.points[: n + 1], size) for c in leaves]
+    margins = np.min(each, axis=0)
+    influence = influence_of(task.box.names, task.points[1 : n + 1], margins[1:])
+    boundary = None
+    mixed = np.any(margins > 0) and np.any(margins <= 0)
+    if map_too and claim.cost == "equilibrium" and len(influence) > 1 and mixed:
+        x, y = list(influence)[:2]
+        xs, ys, points = _grid(task, x, y)
+        field = np.min([task.margins(c, points, size) for c in leaves], axis=0)
+        boundary = BoundaryMap(x, y, xs, ys, field.reshape(GRID, GRID), {k: influence[k] for k in (x, y)})
+    return margins, boundary, influence, each if claim.parts else []
+
+
+def _result(
+    task: _Task, claim: Claim, margins: np.ndarray, asked: int, influence: dict[str, float],
+    boundary: BoundaryMap | None, parts: tuple[ClaimResult, ...], record: dict[str, Any],
+) -> ClaimResult:  # fmt: skip
+    here, drawn = float(margins[0]), margins[1:]
+    finite = drawn[np.isfinite(drawn)]
+    verdict = claim.expectation != "report"
+    messages = []
+    if len(drawn) < asked:
+        what = "the given point only" if len(drawn) == 0 else f"{len(drawn)} of {asked} draws"
+        messages.append(f"capped at {what}: its cost is {claim.cost}")
+    if not math.isfinite(here):
+        messages.append("the margin could not be evaluated at the given point")
+    if len(finite) < len(drawn):
+        messages.append(f"the margin could not be evaluated on {len(drawn) - len(finite)} of {len(drawn)} draws")
+    details = {}
+    if claim.details is not None:
+        found = jax.device_get(_details(claim, task.p, task.u, task.key(claim)))
+        details = {k: np.asarray(v).tolist() for k, v in found.items()}
+    quantiles = np.quantile(finite, QUANTILES) if len(finite) else []
+    return ClaimResult(
+        id=claim.id,
+        statement=claim.statement,
+        grade=claim.grade,
+        expectation=claim.expectation,
+        cost=claim.cost,
+        margin=here,
+        holds=bool(here > 0) if verdict and math.isfinite(here) else None,
+        share=float(np.mean(finite > 0)) if verdict and len(finite) else None,
+        draws=len(drawn),
+        solved=len(finite) / len(drawn) if len(drawn) else None,
+        capped=len(drawn) < asked,
+        messages=tuple(messages),
+        quantiles={f"q{round(100 * q):02d}": float(v) for q, v in zip(QUANTILES, quantiles, strict=False)},
+        details=details,
+        parts=parts,
+        boundary=boundary,
+        influence=influence,
+        note=claim.note,
+        record=record,
+    )
+
+
+def claims(
+    model: Model,
+    ids: Sequence[str] | None = None,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    params: Any = None,
+    policy: Any = None,
+    prior: Mapping[str, tuple[float, float]] | None = None,
+    progress: Progress | None = None,
+    boundary: bool = True,
+    precision: str = "float64",
+) -> list[ClaimResult]:
+    """Check the claims of a model at a point and over the prior box.
+
+    **Arguments**
+
+    - `ids`: which claims, or parts of claims; default: all claims with their parts.
+    - `draws`: quasi-random draws of the prior box; a claim's own cap may lower it, and its result says so.
+    - `params`, `policy`: the point (default: the baseline, laissez-faire); it also holds what is not drawn.
+    - `prior` (name -> (lo, hi)) replaces the box of its fields; instruments may be named too.
+    - `boundary`: also a map of the margin over the two most influential parameters, for cheap claims with a verdict.
+    - `progress(done, total, info)`: called after each claim with `info["id"]`.
+
+    **Returns** one `ClaimResult` per claim in the model's order. A draw whose margin is NaN counts as not
+    evaluated. Stochastic claims get a key from `seed`, the claim's id and the number of the draw. Raises `InputError`.
+    """
+    p, u = resolve(model, params, policy, precision)
+    family = {c.id: c for parent in model.claims for c in (parent, *parent.parts)}
+    chosen = [c.id for c in model.claims] if ids is None else [ids] if isinstance(ids, str) else list(ids)
+    problems = name_problems(chosen, family, f"claim of {model.name}")
+    problems += count_problems(draws=draws) + seed_problems(seed)
+    box, why = box_of(model, None, prior)
+    problems += why
+    if problems:
+        raise InputError(problems, f"the claims of {model.name}")
+    sample = prior_draws(model, draws, seed, box.names, prior, params=params, policy=policy)
+    record = provenance(
+        model, seed=seed, precision=precision, params=settings(p), policy=settings(u),
+        prior={n: [float(a), float(b)] for n, a, b in zip(box.names, box.lo, box.hi, strict=True)},
+        rejected=sample.rejected,
+    )  # fmt: skip
+    results = []
+    with jax.enable_x64(precision == "float64"):
+        given = np.asarray(get_values(p, u, box.names), float)
+        task = _Task(box, np.concatenate([given[None], sample.points]), p, u, int(seed), boundary)
+        for done, name in enumerate(chosen, 1):
+            results.append(_check(task, family[name], draws, record))
+            if progress is not None:
+                progress(done, len(chosen), {"id": name})
+    return results
+
+
+def _check(task: _Task, claim: Claim, draws: int, record: dict[str, Any]) -> ClaimResult:
+    """One claim with its parts; the smallest cap of a family holds for all of it."""
+    caps = [c.max_draws for c in (claim, *claim.parts) if c.max_draws is not None]
+    # A cap of 1 pays for the given point only.
+    n = min([draws, *(0 if cap <= 1 else cap for cap in caps)])
+    map_too = task.boundary and claim.expectation not in ("report", "exact")
+    margins, boundary, influence, each = _evaluate(task, claim, n, map_too)
+    parts = tuple(
+        _result(task, part, found, draws, {}, None, (), record) for part, found in zip(claim.parts, each, strict=True)
+    )
+    return _result(task, claim, margins, draws, influence, boundary, parts, record)
