@@ -62,39 +62,38 @@ def _shares(numerator: Array, variance: Array) -> Array:
 
 
 def _one_outcome(a: Array, b: Array, ab: Array, ba: Array | None, weights: Array) -> tuple[Array, ...]:
-    """First, total and second-order indices of one outcome for each row of `weights` (means over samples)."""
-    mean = weights @ (a + b) / 2
-    variance = weights @ (a**2 + b**2) / 2 - mean**2
-    first = _shares(weights @ (b[:, None] * (ab - a[:, None])), variance[:, None])
-    total = _shares(weights @ (a[:, None] - ab) ** 2 / 2, variance[:, None])
+    """Indices of one outcome, shape `[parameters or pairs, w]`, for each column of `weights` [n, w] (means)."""
+    mean = (a + b) @ weights / 2
+    variance = (a**2 + b**2) @ weights / 2 - mean**2
+    first = _shares((b * (ab - a)) @ weights, variance)
+    total = _shares((a - ab) ** 2 @ weights / 2, variance)
     if ba is None:
         return first, total
-    k = ab.shape[1]
-    rows, cols = np.triu_indices(k, 1)
-    joint = weights @ (ba[:, rows] * ab[:, cols]) - (weights @ (a * b))[:, None]
-    return first, total, _shares(joint, variance[:, None]) - first[:, rows] - first[:, cols]
+    rows, cols = np.triu_indices(len(ab), 1)
+    joint = (ba[rows] * ab[cols]) @ weights - (a * b) @ weights
+    return first, total, _shares(joint, variance) - first[rows] - first[cols]
 
 
 @partial(jax.jit, static_argnames="level")
 def _indices(a: Array, b: Array, ab: Array, ba: Array | None, counts: Array, level: float) -> SobolIndices:
-    n, k = a.shape[1], ab.shape[2]
-    parts = [a[:, :, None], b[:, :, None], ab] + ([] if ba is None else [ba])
-    size = sum(x.shape[1] * x.shape[2] for x in parts)
-    mean = sum(jnp.sum(x, axis=(1, 2)) for x in parts) / size
-    spread = jnp.sqrt(sum(jnp.sum((x - mean[:, None, None]) ** 2, axis=(1, 2)) for x in parts) / size)
+    """Indices from outputs by outcome, `[o, n]` and `[o, k, n]`, and bootstrap counts `[resamples, n]`."""
+    k, n = ab.shape[1:]
+    everything = jnp.concatenate([a[:, None], b[:, None], ab, *([] if ba is None else [ba])], axis=1)
+    mean, spread = jnp.mean(everything, axis=(1, 2)), jnp.std(everything, axis=(1, 2))
     # A constant outcome has no variance to share; its indices are zero, not NaN.
     scale = jnp.where(spread > 0, spread, 1.0)
 
-    def normalized(x: Array) -> Array:
-        return (x - jnp.expand_dims(mean, tuple(range(1, x.ndim)))) / jnp.expand_dims(scale, tuple(range(1, x.ndim)))
-
-    weights = jnp.concatenate([jnp.ones((1, n), a.dtype), counts]) / n
-    samples = (normalized(a), normalized(b), normalized(ab), None if ba is None else normalized(ba))
     # One outcome after the other: the pairwise products of second order stay small.
-    found = jax.lax.map(lambda s: _one_outcome(*s, weights), samples)
+    def one(sample: tuple[Array, ...]) -> tuple[Array, ...]:
+        center, unit, *raw = sample
+        y_a, y_b, y_ab, *y_ba = ((x - center) / unit for x in raw)
+        return _one_outcome(y_a, y_b, y_ab, y_ba[0] if y_ba else None, weights)
+
+    weights = jnp.concatenate([jnp.ones((1, n), a.dtype), counts]).T / n
+    found = jax.lax.map(one, (mean, scale, a, b, ab, *([] if ba is None else [ba])))
     z = NormalDist().inv_cdf(0.5 + level / 2)
-    widths = [z * jnp.std(x[:, 1:], axis=1, ddof=1) for x in found]
-    point = [x[:, 0] for x in found]
+    widths = [z * jnp.std(x[..., 1:], axis=-1, ddof=1) for x in found]
+    point = [x[..., 0] for x in found]
     if ba is None:
         return SobolIndices(point[0], widths[0], point[1], widths[1], None, None)
     rows, cols = np.triu_indices(k, 1)
@@ -129,13 +128,10 @@ def sobol_indices(
     """
     counts = resample_counts(len(y_a), resamples, seed)
 
-    def outcome_first(y: Array | None, ndim: int) -> Array | None:
-        if y is None:
-            return None
+    def by_outcome(y: Array, ndim: int) -> Array:
         y = jnp.asarray(y)
-        return jnp.moveaxis(y if y.ndim == ndim else y[..., None], -1, 0)
+        return (y if y.ndim == ndim else y[..., None]).T
 
-    a, b = outcome_first(y_a, 2), outcome_first(y_b, 2)
-    ab, ba = outcome_first(y_ab, 3), outcome_first(y_ba, 3)
-    assert a is not None and b is not None and ab is not None
+    a, b, ab = by_outcome(y_a, 2), by_outcome(y_b, 2), by_outcome(y_ab, 3)
+    ba = None if y_ba is None else by_outcome(y_ba, 3)
     return _indices(a, b, ab, ba, jnp.asarray(counts, a.dtype), level)

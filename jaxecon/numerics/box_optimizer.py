@@ -60,7 +60,7 @@ def adam(f: Objective, z: Float[Array, " k"], scale: Float[Array, ""], steps: in
     # Imported late: only an optimization pays for loading it.
     import optax
 
-    rule = optax.adam(optax.cosine_decay_schedule(rate, steps))
+    rule: Any = optax.adam(optax.cosine_decay_schedule(rate, steps))
     start = _look(f, z)
 
     def step(state: tuple[_Point, _Point, Any], _: None) -> tuple[tuple[_Point, _Point, Any], None]:
@@ -88,7 +88,7 @@ def lbfgs(f: Objective, z: Float[Array, " k"], scale: Float[Array, ""], steps: i
     """Projected L-BFGS (optax) on the free variables with a line search over fixed step lengths."""
     import optax
 
-    rule = optax.scale_by_lbfgs(memory_size=10)
+    rule: Any = optax.scale_by_lbfgs(memory_size=10)
     lengths = jnp.asarray([1.0, 0.5, 0.1, 0.01, 1e-3, 1e-4], z.dtype)
     start = _look(f, z)
 
