@@ -1,0 +1,97 @@
+"""A root followed along a path: quasi-Newton steps from the last root, with an implicit derivative.
+
+Inside a time loop the root of the last step is nearly the root of this one. Broyden's method then needs
+three or four evaluations of the conditions and no Jacobian, which matters where the conditions hold
+derivatives themselves (first-order conditions): a Jacobian there is slow to run and slow to compile.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, PyTree
+
+from jaxecon.numerics.roots import default_tolerance, solve_small
+
+Gaps = Callable[[Array, PyTree], Array]
+
+
+class Tracked(eqx.Module):
+    """A root `x`, the approximate inverse Jacobian for the next call, the largest absolute residual."""
+
+    x: Float[Array, " n"]
+    inverse: Float[Array, "n n"]
+    residual: Float[Array, ""]
+
+
+def inverse_jacobian(f: Gaps, x: Float[Array, " n"], args: PyTree) -> Float[Array, "n n"]:
+    """Inverse of df/dx by one-sided differences: a start for `track_root`, without derivative."""
+    x, args = lax.stop_gradient((x, args))
+    h = jnp.sqrt(jnp.finfo(x.dtype).eps)
+    eye = jnp.eye(x.shape[0], dtype=x.dtype)
+    moved = lax.map(lambda e: f(x + h * e, args), jnp.concatenate([jnp.zeros_like(x)[None], eye]))
+    jacobian = ((moved[1:] - moved[0]) / h).T
+    return jnp.linalg.inv(jacobian)
+
+
+def _broyden(f: Gaps, tol: float, max_steps: int, x0: Array, inverse: Array, args: PyTree) -> Tracked:
+    """Good Broyden steps, capped at 1, until the residual is below `tol`."""
+
+    def unfinished(state: tuple[Array, ...]) -> Array:
+        *_, size, k = state
+        return (size > tol) & (k < max_steps)
+
+    def body(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        x, step, last, inverse, _, k = state
+        trial = x + step
+        gaps = f(trial, args)
+        seen = inverse @ (gaps - last)
+        slope = step @ seen
+        secant = (k > 0) & (jnp.abs(slope) > 1e-3 * (step @ step)) & jnp.all(jnp.isfinite(gaps))
+        update = jnp.outer(step - seen, step @ inverse) / jnp.where(secant, slope, 1.0)
+        inverse = inverse + jnp.where(secant, update, 0.0)
+        move = -inverse @ gaps
+        move = move / jnp.maximum(1.0, jnp.max(jnp.abs(move)))
+        # A point outside the domain: go back halfway.
+        move = jnp.where(jnp.all(jnp.isfinite(gaps)), move, -0.5 * step)
+        return trial, move, gaps, inverse, jnp.max(jnp.abs(gaps)), k + 1
+
+    start = (x0, jnp.zeros_like(x0), jnp.zeros_like(x0), inverse, jnp.asarray(jnp.inf, x0.dtype), jnp.asarray(0))
+    x, _, _, inverse, size, _ = lax.while_loop(unfinished, body, start)
+    return Tracked(x, inverse, size)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def _tracked(f: Gaps, tol: float, max_steps: int, x0: Array, inverse: Array, args: PyTree) -> Tracked:
+    return _broyden(f, tol, max_steps, x0, inverse, args)
+
+
+@_tracked.defjvp
+def _tracked_jvp(f: Gaps, tol: float, max_steps: int, primals: Any, tangents: Any) -> Any:
+    x0, inverse, args = primals
+    root = _tracked(f, tol, max_steps, x0, inverse, args)
+    jacobian = jax.jacfwd(f)(root.x, args)
+    _, rhs = jax.jvp(lambda a: f(root.x, a), (args,), (tangents[2],))
+    fixed = jnp.zeros_like(root.inverse), jnp.zeros_like(root.residual)
+    return root, Tracked(-solve_small(jacobian, rhs), *fixed)
+
+
+def track_root(
+    f: Gaps, x0: Float[Array, " n"], inverse: Float[Array, "n n"], args: PyTree, *, max_steps: int = 12
+) -> Tracked:
+    """Root of `f(x, args)` near `x0`, and the updated approximate inverse Jacobian for the next call.
+
+    **Arguments**
+
+    - `f`: module-level residual, unit-free; everything differentiated enters through `args`.
+    - `x0`, `inverse`: the last root and its approximate inverse Jacobian (no derivative).
+
+    **Returns** a `Tracked`. The derivative of `x` is that of the implicit function theorem, in both
+    modes. No error is raised: read `residual`.
+    """
+    x0, inverse = lax.stop_gradient((x0, inverse))
+    return _tracked(f, default_tolerance(x0.dtype), max_steps, x0, inverse, args)
