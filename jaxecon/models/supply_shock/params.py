@@ -34,6 +34,7 @@ class Params(eqx.Module):
         doc="highest taste for quality (willingness to pay; buyers' income scales it)",
         source=_DEMAND,
         bounds=(0.05, 20.0),
+        box="fixed",
     )
     beta: Float[Array, ""] = _real(
         0.05,
@@ -61,7 +62,12 @@ class Params(eqx.Module):
         box=(0.2, 0.8),
     )
     k_H: Float[Array, ""] = _real(
-        1.0, unit="buyers per creator", doc="buyers a human creator serves", source=_SUPPLY, bounds=(0.05, 20.0)
+        1.0,
+        unit="buyers per creator",
+        doc="buyers a human creator serves",
+        source=_SUPPLY,
+        bounds=(0.05, 20.0),
+        box="fixed",
     )
     k_A: Float[Array, ""] = _real(
         3.0,
