@@ -1,0 +1,187 @@
+"""Sweeps: designs, labels, failed cells, chunks, and a store that survives a kill."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+import zarr
+from pigou import MODEL, NO_TRADE
+
+from jaxecon import InputError, evaluate, open_sweep, sweep
+from jaxecon.analysis.designs import get_values, prior_draws, replace
+from jaxecon.core.model import RESTRICTED
+
+ORDERED = dataclasses.replace(MODEL, constraints=lambda p: {"a > 3 c": p.a - 3 * p.c})
+
+
+def test_grid_equals_direct_evaluations():
+    ds = sweep(MODEL, {"a": (4.0, 10.0, 4), "market": ["competitive", "monopoly"], "tax": [0.0, 1.0]})
+    assert ds.welfare.dims == ("a", "market", "tax") and ds.a.attrs["units"] == "money"
+    for a in ds.a.values:
+        for market in ds.market.values:
+            for tax in ds.tax.values:
+                one = evaluate(MODEL, MODEL.params(a=float(a), market=str(market)), MODEL.policy(tax=float(tax)))
+                cell = ds.sel(a=a, market=market, tax=tax)
+                np.testing.assert_allclose(cell.welfare, one.outcomes.welfare, rtol=1e-13)
+                np.testing.assert_allclose(cell.price, one.outcomes.price, rtol=1e-13)
+
+
+def test_paired_and_static_only_axes():
+    ds = sweep(MODEL, {"a": [5.0, 6.0, 7.0], "tax": [0.0, 1.0, 2.0]}, design="paired")
+    assert ds.welfare.dims == ("point",)
+    np.testing.assert_allclose(ds.quantity, np.array([5.0, 6, 7]) - 2 - np.array([0.0, 1, 2]))
+    both = sweep(MODEL, {"market": ["monopoly", "competitive"]})
+    np.testing.assert_allclose(both.quantity, [4.0, 8.0])
+
+
+def test_quasi_random_design_is_reproducible_nested_and_in_range():
+    axes = {"a": (4.0, 10.0), "tax": (0.0, 2.0)}
+    large, again, small = (sweep(MODEL, axes, design="sobol", points=n, seed=5) for n in (1000, 1000, 100))
+    assert large.identical(again) and large.sizes["point"] == 1000
+    np.testing.assert_array_equal(large.a[:100], small.a)
+    assert float(large.a.min()) >= 4 and float(large.tax.max()) <= 2
+    assert not sweep(MODEL, axes, design="sobol", points=100, seed=6).a.equals(small.a)
+
+
+def test_failed_cells_harm_no_others_and_are_counted():
+    ds = sweep(MODEL, {"a": [1.0, 5.0, 1.5, 6.0], "tax": [0.0, 1.0]})
+    assert np.all(ds.status.sel(a=[1.0, 1.5]) == NO_TRADE) and np.isnan(ds.welfare.sel(a=[1.0, 1.5])).all()
+    alone = sweep(MODEL, {"a": [5.0, 6.0], "tax": [0.0, 1.0]})
+    np.testing.assert_array_equal(ds.welfare.sel(a=[5.0, 6.0]), alone.welfare)
+    assert ds.attrs["cells"] == 8 and ds.attrs["solved"] == 4
+    assert json.loads(ds.attrs["failed"]) == {"NO_TRADE": 4}
+
+
+def test_order_restrictions_have_their_own_reason():
+    ds = sweep(ORDERED, {"a": [5.0, 7.0]})
+    assert ds.status.values.tolist() == [RESTRICTED, 0] and np.isnan(ds.price[0]) and ds.price[1] == 2.0
+
+
+def test_chunks_do_not_change_results():
+    axes = {"a": (4.0, 10.0, 13), "tax": (0.0, 2.0, 7)}
+    seen = []
+    small = sweep(MODEL, axes, chunk=16, progress=lambda done, total, info: seen.append((done, total)))
+    whole = sweep(MODEL, axes)
+    np.testing.assert_allclose(small.welfare, whole.welfare, rtol=1e-13)
+    assert seen == [(16, 91), (32, 91), (48, 91), (64, 91), (80, 91), (91, 91)]
+
+
+def test_float32_agrees():
+    axes = {"a": (4.0, 10.0, 13), "tax": (0.0, 2.0, 7)}
+    double, single = sweep(MODEL, axes), sweep(MODEL, axes, precision="float32")
+    assert single.welfare.dtype == np.float32
+    np.testing.assert_allclose(single.welfare, double.welfare, rtol=1e-5)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("design", ["grid", "sobol"])
+def test_resume_after_a_kill_redoes_nothing_that_is_done(tmp_path, design):
+    axes = {"a": (1.0, 10.0, 10), "tax": (0.0, 2.0, 10)} if design == "grid" else {"a": (1.0, 10.0), "tax": (0.0, 2.0)}
+    more = {"design": design, "points": None if design == "grid" else 100, "chunk": 16}
+
+    def kill(done, total, info):
+        if done >= 48:
+            raise Killed
+
+    with pytest.raises(Killed):
+        sweep(MODEL, axes, store=tmp_path / "s.zarr", progress=kill, **more)
+    partial = open_sweep(MODEL, tmp_path / "s.zarr")
+    assert int((partial.status == -1).sum()) == 100 - 48
+    resumed = []
+    ds = sweep(MODEL, axes, store=tmp_path / "s.zarr", resume=True,
+               progress=lambda done, total, info: resumed.append(info["resumed"]), **more)  # fmt: skip
+    assert resumed == [True] * 3 + [False] * 4
+    fresh = sweep(MODEL, axes, **more)
+    assert ds.identical(fresh) and open_sweep(MODEL, tmp_path / "s.zarr").equals(fresh)
+    # The rows of a done chunk are read, never computed again.
+    group = zarr.open_group(tmp_path / "s.zarr", mode="r+")
+    group["rows"][0, 0] = 123.0  # pyright: ignore
+    again = sweep(MODEL, axes, store=tmp_path / "s.zarr", resume=True, **more)
+    assert float(again.quantity.values.ravel()[0]) == 123.0
+
+
+def test_a_chunk_counts_only_when_marked_done(tmp_path):
+    axes = {"a": (4.0, 10.0, 64)}
+    full = sweep(MODEL, axes, store=tmp_path / "s.zarr", chunk=16)
+    group = zarr.open_group(tmp_path / "s.zarr", mode="r+")
+    group["rows"][:, 16:32] = -7.0  # pyright: ignore  # torn by a kill before it was marked
+    group["done"][1] = 0  # pyright: ignore
+    assert sweep(MODEL, axes, store=tmp_path / "s.zarr", chunk=16, resume=True).identical(full)
+
+
+def test_a_chunk_of_failures_is_stored_too(tmp_path):
+    axes = {"a": [1.0] * 16 + [5.0] * 16, "tax": [0.0] * 32}
+    sweep(MODEL, axes, design="paired", chunk=16, store=tmp_path / "s.zarr")
+    back = open_sweep(MODEL, tmp_path / "s.zarr")
+    assert back.status.values.tolist() == [NO_TRADE] * 16 + [0] * 16
+
+
+def test_a_store_of_another_study_is_refused_with_the_reason(tmp_path):
+    store = tmp_path / "s.zarr"
+    sweep(MODEL, {"a": (4.0, 10.0, 8)}, store=store)
+    with pytest.raises(InputError, match="exists; pass resume=True"):
+        sweep(MODEL, {"a": (4.0, 10.0, 8)}, store=store)
+    with pytest.raises(InputError, match="its axes differ"):
+        sweep(MODEL, {"a": (4.0, 11.0, 8)}, store=store, resume=True)
+    with pytest.raises(InputError, match="its policy differ"):
+        sweep(MODEL, {"a": (4.0, 10.0, 8)}, store=store, resume=True, policy=MODEL.policy(tax=1.0))
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InputError, match="holds no sweep"):
+        sweep(MODEL, {"a": (4.0, 10.0, 8)}, store=tmp_path / "other", resume=True)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot be written"):
+        sweep(MODEL, {"a": (4.0, 10.0, 8)}, store=tmp_path / "file" / "s.zarr")
+    with pytest.raises(InputError, match="holds no sweep"):
+        open_sweep(MODEL, tmp_path / "nothing")
+
+
+def test_every_wrong_axis_is_named_before_computing():
+    with pytest.raises(InputError) as error:
+        sweep(
+            MODEL,
+            {"aa": (1, 2, 3), "b": (3.0, 1.0, 4), "tax": [9.0, float("nan")], "market": ["x"], "d": (0.0, 1.0, 0)},
+            outcomes=["welfar"], chunk=0,
+        )  # fmt: skip
+    text = str(error.value)
+    assert len(error.value.problems) == 7
+    for part in ("'a'", "empty", "tax", "competitive", "'welfare'", "chunk", "axis d"):
+        assert part in text
+    with pytest.raises(InputError, match="equal lengths"):
+        sweep(MODEL, {"a": [1.0, 2.0], "tax": [1.0]}, design="paired")
+    with pytest.raises(InputError, match="points"):
+        sweep(MODEL, {"a": (1.0, 2.0)}, design="sobol")
+    with pytest.raises(InputError, match="must be a range"):
+        sweep(MODEL, {"a": [1.0, 2.0]}, design="sobol", points=8)
+    with pytest.raises(InputError, match="at least one axis"):
+        sweep(MODEL, {})
+    with pytest.raises(InputError, match="did you mean 'grid'"):
+        sweep(MODEL, {"a": [1.0]}, design="gird")
+
+
+def test_prior_draws_respect_box_order_and_seed():
+    draws = prior_draws(ORDERED, 500, seed=2)
+    assert draws.points.shape == (500, 5) and draws.rejected > 0
+    a, c = (draws.points[:, draws.names.index(n)] for n in "ac")
+    assert np.all(a > 3 * c)
+    assert np.all((draws.points >= draws.box.lo) & (draws.points <= draws.box.hi))
+    np.testing.assert_array_equal(draws.points, prior_draws(ORDERED, 500, seed=2).points)
+    narrow = prior_draws(MODEL, 64, names=["a", "tax"], prior={"a": (9.0, 9.5)})
+    assert narrow.names == ("a", "tax") and narrow.points[:, 0].min() >= 9 and narrow.points[:, 1].max() > 7
+    with pytest.raises(InputError, match="almost no point"):
+        rare = dataclasses.replace(MODEL, constraints=lambda p: {"a > 12.99999": p.a - 12.99999})
+        prior_draws(rare, 10, params=MODEL.params(a=13.0))
+    with pytest.raises(InputError) as error:
+        prior_draws(MODEL, 0, names=["aa", "b"], prior={"b": (2.0, 1.0), "c": (0.0, 1.0)})
+    assert len(error.value.problems) == 4
+
+
+def test_vectors_go_in_and_out_of_the_pytrees():
+    p, u = MODEL.params(), MODEL.policy()
+    q, v = replace(p, u, ("tax", "b"), jax.numpy.asarray([1.0, 2.0]))
+    assert float(v.tax) == 1.0 and float(q.b) == 2.0 and float(q.a) == 10.0
+    np.testing.assert_array_equal(get_values(q, v, ("b", "tax", "a")), [2.0, 1.0, 10.0])
