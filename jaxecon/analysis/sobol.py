@@ -63,14 +63,17 @@ def _shares(numerator: Array, variance: Array) -> Array:
 
 def _one_outcome(a: Array, b: Array, ab: Array, ba: Array | None, weights: Array) -> tuple[Array, ...]:
     """Indices of one outcome, shape `[parameters or pairs, w]`, for each column of `weights` [n, w] (means)."""
-    mean = (a + b) @ weights / 2
-    variance = (a**2 + b**2) @ weights / 2 - mean**2
-    first = _shares((b * (ab - a)) @ weights, variance)
-    total = _shares((a - ab) ** 2 @ weights / 2, variance)
+    k = len(ab)
+    rows, cols = np.triu_indices(k, 1)
+    # One matrix product for all means: it reads the weights once.
+    pairs = [] if ba is None else [(a * b)[None], ba[rows] * ab[cols]]
+    terms = jnp.concatenate([(a + b)[None] / 2, (a**2 + b**2)[None] / 2, b * (ab - a), (a - ab) ** 2 / 2, *pairs])
+    means = terms @ weights
+    variance = means[1] - means[0] ** 2
+    first, total = (_shares(x, variance) for x in (means[2 : 2 + k], means[2 + k : 2 + 2 * k]))
     if ba is None:
         return first, total
-    rows, cols = np.triu_indices(len(ab), 1)
-    joint = (ba[rows] * ab[cols]) @ weights - (a * b) @ weights
+    joint = means[3 + 2 * k :] - means[2 + 2 * k]
     return first, total, _shares(joint, variance) - first[rows] - first[cols]
 
 
