@@ -109,22 +109,46 @@ def _implicit_jvp(f, tol, max_steps, max_step, primals, tangents):  # pyright: i
     x0, args = primals
     _, args_dot = tangents
     root = _implicit(f, x0, args, tol, max_steps, max_step)
-    x = root.x
+    x_dot = _tangent(f, root.x, args, args_dot, root.converged)
+    zeros = (jnp.zeros_like(root.residual), *(_float0(v) for v in (root.converged, root.steps)))
+    return root, Root(x_dot, *zeros)
+
+
+def _tangent(f: Callable, x: Array, args: PyTree, args_dot: PyTree, good: Array) -> Array:
+    """Derivative of the root by the implicit function theorem; zero where `good` is false."""
+    n = x.shape[0]
     jac = jax.jacfwd(f)(x, args)
     _, rhs = jax.jvp(lambda a: f(x, a), (args,), (args_dot,))
-    n = x.shape[0]
     # Mask before the linear solve: a failed cell has no derivative and must not produce one.
-    good = root.converged
     jac = jnp.where(good, jac, jnp.eye(n, dtype=x.dtype))
     rhs = jnp.where(good, rhs, 0.0)
-    x_dot = -lax.custom_linear_solve(
+    return -lax.custom_linear_solve(
         lambda v: jac @ v,
         rhs,
         solve=lambda _, b: solve_small(jac, b),
         transpose_solve=lambda _, b: solve_small(jac.T, b),
     )
-    zeros = (jnp.zeros_like(root.residual), *(_float0(v) for v in (root.converged, root.steps)))
-    return root, Root(x_dot, *zeros)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _attached(f: Callable, x: Array, args: PyTree, good: Array) -> Array:
+    return x
+
+
+@_attached.defjvp
+def _attached_jvp(f, primals, tangents):  # pyright: ignore
+    x, args, good = primals
+    return _attached(f, x, args, good), _tangent(f, x, args, tangents[1], good)
+
+
+def attach_derivative(
+    f: Callable[[Array, PyTree], Array], x: Float[Array, " n"], args: PyTree, good: Bool[Array, ""]
+) -> Float[Array, " n"]:
+    """Give a root that a solver of your own found the derivative of the implicit function theorem.
+
+    `f(x, args) = 0` must hold where `good`; elsewhere the derivative is zero. `f` is module-level, as in `find_root`.
+    """
+    return _attached(f, lax.stop_gradient(x), args, good)
 
 
 def _float0(x: Array) -> Any:

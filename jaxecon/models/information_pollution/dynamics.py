@@ -125,8 +125,12 @@ def _moved(state: State, x: Float[Array, "3"]) -> State:
     return State(x[0], Pair(x[1], x[2]), state.fast, state.inverse, state.residual)
 
 
-def step(p: Params, u0: Policy, u1: Policy, state: State, t: Scalar, h: Scalar) -> State:
-    r"""One step from `t` to `t + h`: exponential Euler, then the second-order correction.
+def step(
+    p: Params, u0: Policy, u1: Policy, state: State, t: Scalar, h: Scalar
+) -> tuple[State, tuple[platform.Allocation, platform.Allocation]]:
+    r"""One step from `t` to `t + h`, and the economy at its two ends.
+
+    Exponential Euler, then the second-order correction:
 
     $a = x^* + (x - x^*) e^{-kh}$, $x_1 = a + (N(a) - N(x))\,(e^{-kh} - 1 + kh)/(k^2 h)$,
     $N = k_a(x^*_a - a) + k a$: at rest, exact; for constant k a convex combination.
@@ -139,7 +143,7 @@ def step(p: Params, u0: Policy, u1: Policy, state: State, t: Scalar, h: Scalar) 
     end, s1 = respond(at_time(p, t + h), u1, _moved(begin, guess))
     rest1, k1 = rest_and_rate(p, s1)
     change = k1 * (rest1 - guess) + k * guess - k * rest
-    return _moved(end, guess + change * (jnp.expm1(-z) + z) / (k * z))
+    return _moved(end, guess + change * (jnp.expm1(-z) + z) / (k * z)), (s0, s1)
 
 
 def _between(u0: Policy, u1: Policy, c: Scalar) -> Policy:
@@ -154,7 +158,7 @@ def advance(p: Params, u0: Policy, u1: Policy, state: State, t0: Scalar, t1: Sca
     def body(state, j):
         c = j.astype(h.dtype) / substeps
         policies = _between(u0, u1, c), _between(u0, u1, c + 1 / substeps)
-        return step(p, *policies, state, t0 + j * h, h), None
+        return step(p, *policies, state, t0 + j * h, h)[0], None
 
     return lax.scan(body, state, jnp.arange(substeps))[0]
 
@@ -185,7 +189,9 @@ class TrustPath(eqx.Module):
     pollution_index: Array = series("time", symbol="IPI", unit="1", doc="index with the weights of each date")
     frozen_index: Array = series("time", symbol="IPI_0", unit="1", doc="index with the weights of the first date")
     welfare: Array = series("time", symbol="W", unit="money per period", doc="flow of welfare (5.6) at actual trust")
-    residual: Array = series("time", unit="1", doc="largest unit-free residual of the platform's and the wage condition")
+    residual: Array = series(
+        "time", unit="1", doc="largest unit-free residual of the platform's and the wage condition"
+    )
 
 
 def path(p: Params, u: Policy, time: Float[Array, " T"]) -> TrustPath:

@@ -1,6 +1,5 @@
 """The Polluted Information Equilibrium: unknowns (ln a, A, w, v, T), certificate, outcomes."""
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
@@ -9,7 +8,9 @@ from jaxecon.core import model as core
 from jaxecon.models.information_pollution import consumers, index, platform, producers
 from jaxecon.models.information_pollution.params import Outcomes, Params, Policy
 from jaxecon.models.information_pollution.platform import Allocation
-from jaxecon.numerics.roots import find_root, solve_small
+from jaxecon.models.information_pollution.producers import Pair
+from jaxecon.models.information_pollution.solver import HIGH_EXIT, INTERIOR, LOW_EXIT, solve
+from jaxecon.numerics.roots import attach_derivative
 
 Scalar = Float[Array, ""]
 NO_CONTENT, NO_OUTSIDE_LABOR = core.FIRST_REASON, core.FIRST_REASON + 1
@@ -22,91 +23,44 @@ REASONS = {
 class Equilibrium(core.Equilibrium):
     """A Polluted Information Equilibrium.
 
-    `y`: the solved unknowns (ln a, ln M/A, ln w, v); `state`: everything that follows from them, among
-    it `ln_a`, `A`, `w`, `v`, `T`.
+    `y`: the solved unknowns (ln a, ln M/A, ln w, v); `mode`: 0 where (5.5) holds, 1 or 2 where the platform
+    stops at the exit of low or high quality; `state`: everything that follows, among it `ln_a`, `A`, `w`, `v`, `T`.
     """
 
     y: Float[Array, "4"]
+    mode: Scalar
     state: Allocation
 
 
-def inner_conditions(z: Float[Array, "3"], args: tuple[Params, Policy, Scalar]) -> Float[Array, "3"]:
-    """Stages 2 and 3 at moderation `ln_a`: conditions on `z = (ln M/A, ln w, v)`, unit-free."""
-    p, u, ln_a = args
-    s = platform.allocation(p, u, ln_a, z)
-    return platform.inner_gaps(p, u, z, s).at[0].add(-p.chi * jnp.log(s.T))
+def conditions(y: Float[Array, "4"], args: tuple[Params, Policy, Scalar]) -> Float[Array, "4"]:
+    """The four equations of the equilibrium: (5.5) and the inner conditions, unit-free.
 
-
-def inner_newton(z: Float[Array, "3"], args: tuple[Params, Policy, Scalar], steps: int) -> Float[Array, "3"]:
-    """A fixed number of capped Newton steps on `inner_conditions`."""
-    basis = jnp.eye(3, dtype=z.dtype)
-
-    def body(_: Array, z: Float[Array, "3"]) -> Float[Array, "3"]:
-        gaps, columns = jax.vmap(
-            lambda v: jax.jvp(lambda y: inner_conditions(y, args), (z,), (v,)), out_axes=(None, 1)
-        )(basis)
-        step = solve_small(columns, gaps)
-        z = z - jnp.clip(jnp.where(jnp.isfinite(step), step, 0.0), -1.0, 1.0)
-        return z.at[2].set(jnp.maximum(z[2], 0.0))
-
-    return lax.fori_loop(0, steps, body, z)
-
-
-def inner_start(p: Params) -> Float[Array, "3"]:
-    """A start for the inner problem that works at any moderation."""
-    return jnp.stack([jnp.log(p.M_0 / (p.A_0 + 1)), jnp.log(p.z_O), 0.2 * jnp.ones_like(p.p_A)])
-
-
-def conditions(y: Float[Array, "4"], args: tuple[Params, Policy]) -> Float[Array, "4"]:
-    """The four equations of the equilibrium: (5.5) and the inner conditions, unit-free."""
-    p, u = args
-    k = platform.slopes(y, args)
-    return jnp.concatenate([platform.first_order_condition(p, u, k)[None], k.gaps])
-
-
-def _scan_moderation(p: Params, u: Policy, nodes: int) -> Float[Array, "4"]:
-    """Start of the joint Newton: the sign change of (5.5) with the largest objective, over ln a in [-5, 5].
-
-    The range extends downward by subsidy/c_a, the demotion that the subsidy alone pays for.
+    The third argument is the mode: where the platform stops exactly at the exit of one kind of content (a
+    kink of its objective), that kind's break-even replaces (5.5).
     """
-    lowest = -5.0 - u.moderation_subsidy / p.c_a
-    grid = lowest + (5.0 - lowest) * jnp.linspace(0.0, 1.0, nodes, dtype=p.p_A.dtype)
-    z0 = inner_newton(inner_start(p), (p, u, grid[0]), 20)
-
-    def visit(z: Float[Array, "3"], ln_a: Scalar):
-        z = inner_newton(z, (p, u, ln_a), 4)
-        y = jnp.concatenate([ln_a[None], z])
-        s = platform.allocation(p, u, ln_a, z)
-        f = u.fiduciary_duty
-        objective = (1 - f) * platform.platform_profit(p, u, s) + f * platform.welfare(p, u, s)
-        slope = platform.first_order_condition(p, u, platform.slopes(y, (p, u)))
-        return z, (y, slope, objective)
-
-    _, (y, slope, objective) = lax.scan(visit, z0, grid)
-    crossing = (slope[:-1] > 0) & (slope[1:] <= 0)
-    best = jnp.where(crossing, jnp.maximum(objective[:-1], objective[1:]), -jnp.inf)
-    k = jnp.argmax(best)
-    weight = slope[k] / jnp.where(slope[k] == slope[k + 1], 1.0, slope[k] - slope[k + 1])
-    return y[k] + jnp.clip(weight, 0.0, 1.0) * (y[k + 1] - y[k])
+    p, u, mode = args
+    stays = Pair(1.0 - (mode == LOW_EXIT), 1.0 - (mode == HIGH_EXIT))
+    s = platform.allocation(p, u, y[0], y[1:], stays)
+    gaps = platform.inner_gaps(p, u, y[1:], s).at[0].add(-p.chi * jnp.log(s.T))
+    k = platform.slopes(y, (p, u))
+    first = jnp.where(mode == INTERIOR, platform.first_order_condition(p, u, k), 0.0)
+    even = jnp.where(mode == LOW_EXIT, s.net.L, s.net.H) / platform.money_scale(p)
+    return jnp.concatenate([jnp.where(mode == INTERIOR, first, even)[None], gaps])
 
 
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
-    """Solve the three-stage game: (5.1)-(5.5).
-
-    All of (ln a, M/A, w, v) by one Newton whose platform condition carries its own total derivatives;
-    A and T are explicit functions of them.
-    """
-    stopped = lax.stop_gradient((p, u))
-    root = find_root(conditions, _scan_moderation(*stopped, nodes=21), (p, u))
-    s = platform.allocation(p, u, root.x[0], root.x[1:])
-    status = jnp.where(
-        s.A <= 0,
-        NO_CONTENT,
-        jnp.where(
-            (s.L_O <= 0) & (p.mu > 0), NO_OUTSIDE_LABOR, jnp.where(root.converged, core.SOLVED, core.NOT_CONVERGED)
-        ),
-    ).astype(jnp.int32)
-    return Equilibrium(status, root.x, s)
+    """Solve the three-stage game (5.1)-(5.5); the derivative is that of the implicit function theorem."""
+    fixed_p, fixed_u = lax.stop_gradient((p, u))
+    y, mode = solve(fixed_p, fixed_u)
+    mode = mode.astype(y.dtype)
+    gap = jnp.max(jnp.abs(conditions(y, (fixed_p, fixed_u, mode))))
+    good = gap <= (1e-9 if jnp.finfo(y.dtype).bits == 64 else 1e-4)
+    y = attach_derivative(conditions, y, (p, u, mode), good)
+    s = platform.allocation(p, u, y[0], y[1:], Pair(1.0 - (mode == LOW_EXIT), 1.0 - (mode == HIGH_EXIT)))
+    status = jnp.where(good, core.SOLVED, core.NOT_CONVERGED)
+    status = jnp.where((s.L_O <= 0) & (p.mu > 0), NO_OUTSIDE_LABOR, status)
+    status = jnp.where(s.A <= 0, NO_CONTENT, status).astype(jnp.int32)
+    return Equilibrium(status, y, mode, s)
 
 
 def government_revenue(p: Params, u: Policy, s: Allocation) -> Scalar:
@@ -212,5 +166,6 @@ def branches(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Bool[Array, ""]
         "AMPLIFYING": s.ln_a > 0,
         "NO_LOW_QUALITY": s.q.L <= 0,
         "NO_HIGH_QUALITY": s.q.H <= 0,
+        "AT_EXIT": eq.mode > 0,
         "DECEPTION_COSTLY": index.sign_condition(p) > 0,
     }

@@ -8,7 +8,6 @@ from jaxtyping import Array, Float
 from jaxecon.models.information_pollution import consumers, producers
 from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.producers import Pair
-from jaxecon.numerics.roots import solve_small
 
 Scalar = Float[Array, ""]
 
@@ -66,10 +65,11 @@ def welfare(p: Params, u: Policy, s: Allocation) -> Scalar:
     )
 
 
-def allocation(p: Params, u: Policy, ln_a: Scalar, inner: Float[Array, "3"]) -> Allocation:
+def allocation(p: Params, u: Policy, ln_a: Scalar, inner: Float[Array, "3"], stays: Pair | None = None) -> Allocation:
     """The economy at moderation `ln_a` and inner unknowns `(ln M/A, ln w, v)`; steady-state trust.
 
-    With traffic M/A as the unknown every other quantity is explicit, trust included.
+    With traffic M/A as the unknown every other quantity is explicit, trust included. `stays` (1 or 0 for each
+    kind) holds a kind at zero that just breaks even.
     """
     traffic, w, v = jnp.exp(inner[0]), jnp.exp(inner[1]), inner[2]
     theta = consumers.verification_productivity(p, u)
@@ -78,7 +78,8 @@ def allocation(p: Params, u: Policy, ln_a: Scalar, inner: Float[Array, "3"]) -> 
     weights = producers.exposure_weights(ln_a, h)
     cost = producers.unit_costs(p, u, w)
     net = producers.net_prices(p, u, weights, h, traffic, 1 - d)
-    q = producers.supply(p, net, cost)
+    active = net if stays is None else Pair(net.L * stays.L, net.H * stays.H)
+    q = producers.supply(p, active, cost)
     shown = Pair(weights.L * q.L, weights.H * q.H)
     A = shown.L + shown.H
     some = A > 0
@@ -93,18 +94,17 @@ def allocation(p: Params, u: Policy, ln_a: Scalar, inner: Float[Array, "3"]) -> 
 
 
 def _log_labor(ratio: Scalar) -> Scalar:
-    """Logarithm, continued linearly below 1e-4 so that Newton steps may pass through negative labor."""
-    floor = 1e-4
-    return jnp.where(
-        ratio > floor, jnp.log(jnp.maximum(ratio, floor)), jnp.log(jnp.asarray(floor, ratio.dtype)) + ratio / floor - 1
-    )
+    """Logarithm, continued smoothly and slowly below 1e-3 so that Newton steps may pass through negative labor."""
+    floor = 1e-3
+    above = jnp.log(jnp.maximum(ratio, floor))
+    return jnp.where(ratio > floor, above, above - jnp.log1p(1 - jnp.minimum(ratio, floor) / floor))
 
 
 def inner_gaps(p: Params, u: Policy, inner: Float[Array, "3"], s: Allocation) -> Float[Array, "3"]:
     r"""Unit-free conditions of stages 2 and 3 without the trust term.
 
     Attention $\ln(M/A) + \ln(A + A_0) - \ln M_0$ (less $\chi \ln T$), wage $\ln w - \ln z_O + \mu \ln(L_O/\bar L)$,
-    verification $\theta v - k e^{-\theta v}$ with k the stake of (5.2).
+    verification $\ln(1 + \theta v e^{\theta v}) - \ln(1 + k)$ with k the stake of (5.2).
     """
     effort = consumers.verification_productivity(p, u) * s.v
     stake = consumers.verification_stake(p, u, s.M, s.x.L)
@@ -112,7 +112,7 @@ def inner_gaps(p: Params, u: Policy, inner: Float[Array, "3"], s: Allocation) ->
         [
             inner[0] + jnp.log(s.A + p.A_0) - jnp.log(p.M_0),
             inner[1] - jnp.log(p.z_O) + p.mu * _log_labor(s.L_O / p.Lbar),
-            effort - stake * jnp.exp(-effort),
+            jnp.log1p(effort * jnp.exp(effort)) - jnp.log1p(stake),
         ]
     )
 
@@ -147,8 +147,8 @@ def slopes(y: Float[Array, "4"], args: tuple[Params, Policy]) -> Slopes:
     basis = jnp.eye(4, dtype=y.dtype)
     gaps, columns = jax.vmap(lambda v: _jvp_with_aux(y, args, v), out_axes=(None, 1))(basis)
     moved = columns[:3] - p.chi * jnp.zeros_like(columns[:3]).at[0].set(columns[3])
-    given = -solve_small(columns[:3, 1:], columns[:3, 0])
-    adjusting = -solve_small(moved[:, 1:], moved[:, 0])
+    given = -solve3(columns[:3, 1:], columns[:3, 0])
+    adjusting = -solve3(moved[:, 1:], moved[:, 0])
     return Slopes(
         gaps,
         columns[4, 0] + columns[4, 1:] @ given,
@@ -156,6 +156,13 @@ def slopes(y: Float[Array, "4"], args: tuple[Params, Policy]) -> Slopes:
         columns[5, 0] + columns[5, 1:] @ adjusting,
         adjusting,
     )
+
+
+def solve3(a: Float[Array, "3 3"], b: Float[Array, "3"]) -> Float[Array, "3"]:
+    """Solve `a x = b` by cross products (Cramer): no pivot search, so that batches stay in vector registers."""
+    c0, c1, c2 = a[:, 0], a[:, 1], a[:, 2]
+    normal = jnp.cross(c1, c2)
+    return jnp.stack([b @ normal, b @ jnp.cross(c2, c0), b @ jnp.cross(c0, c1)]) / (c0 @ normal)
 
 
 def _jvp_with_aux(y, args, v):
