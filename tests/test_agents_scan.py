@@ -18,6 +18,8 @@ from jaxecon.numerics.agents import (
     weighted_median,
 )
 
+median = jax.jit(weighted_median, static_argnames=("smooth", "width"))
+
 
 def _walk(state, key, t):
     state = state + normals(key, state.shape[0], state.dtype)
@@ -56,7 +58,7 @@ def test_checkpointed_gradient_is_the_gradient(key):
 def test_discrete_choices_have_the_smooth_probabilities(key):
     n = 200_000
     values = jnp.broadcast_to(jnp.array([0.3, 0.0, -0.2, 5.0])[:, None], (4, n))
-    allowed = jnp.broadcast_to(jnp.array([True, True, True, False])[:, None], (4, n))
+    allowed = jnp.broadcast_to(jnp.array([1.0, 1.0, 1.0, 0.0])[:, None], (4, n))
     q = choice_probabilities(values, 0.5, allowed)
     w = choice_weights(q, uniforms(key, n), smooth=False)
     np.testing.assert_array_equal(jnp.sum(w, axis=0), np.ones(n))
@@ -90,26 +92,26 @@ def test_median_is_numpys(n):
         x = rng.lognormal(sigma=2.0, size=n)
         w = (rng.random(n) < 0.6).astype(float)
         expected = np.median(x[w > 0]) if w.any() else 0.0
-        np.testing.assert_allclose(weighted_median(jnp.asarray(x), jnp.asarray(w)), expected, rtol=1e-12)
+        np.testing.assert_allclose(median(jnp.asarray(x), jnp.asarray(w)), expected, rtol=1e-12)
 
 
 def test_median_with_ties():
     x = jnp.array([1.0, 1.0, 2.0, 2.0, 7.0])
-    assert float(weighted_median(x, jnp.ones(5))) == 2.0
-    assert float(weighted_median(x[:4], jnp.ones(4))) == 1.5
-    assert float(weighted_median(x, jnp.zeros(5))) == 0.0
+    assert float(median(x, jnp.ones(5))) == 2.0
+    assert float(median(x[:4], jnp.ones(4))) == 1.5
+    assert float(median(x, jnp.zeros(5))) == 0.0
 
 
 def test_smooth_median_approaches_the_median_and_has_its_gradient():
     rng = np.random.default_rng(0)
     x, w = jnp.asarray(rng.lognormal(size=401)), jnp.asarray(rng.random(401))
-    close = weighted_median(x, w, smooth=True, width=1e-4)
+    close = median(x, w, smooth=True, width=1e-4)
     order = np.argsort(x)
     by_sort = np.asarray(x)[order][np.searchsorted(np.cumsum(np.asarray(w)[order]), 0.5 * float(w.sum()))]
     np.testing.assert_allclose(close, by_sort, rtol=2e-2)
 
     def f(s):
-        return weighted_median(x * (1 + s * w), w**s, smooth=True, width=0.1)
+        return median(x * (1 + s * w), w**s, smooth=True, width=0.1)
 
     h = 1e-5
     np.testing.assert_allclose(jax.grad(f)(0.5), (f(0.5 + h) - f(0.5 - h)) / (2 * h), rtol=1e-6)

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 Step = Callable[[Any, PRNGKeyArray, Int[Array, ""]], tuple[Any, Any]]
 
@@ -55,13 +55,20 @@ def normals(key: PRNGKeyArray, n: int, dtype: Any = None) -> Float[Array, " n"]:
 
 
 def choice_probabilities(
-    values: Float[Array, "a n"], temperature: Float[Array, ""] | float, allowed: Bool[Array, "a n"] | None = None
+    values: Float[Array, "a n"], temperature: Float[Array, ""] | float, available: Float[Array, "a n"] | None = None
 ) -> Float[Array, "a n"]:
-    """Softmax over the actions (first axis): `exp(V_a/tau) / sum_b exp(V_b/tau)` over allowed actions."""
+    """Softmax over the actions (first axis): `g_a exp(V_a/tau) / sum_b g_b exp(V_b/tau)`.
+
+    `available` g is 0 for an action that cannot be taken, 1 for one that can, and between the two in a
+    smooth variant; at least one action must be available.
+    """
     score = values / temperature
-    if allowed is not None:
-        score = jnp.where(allowed, score, -jnp.inf)
-    return jax.nn.softmax(score, axis=0)
+    if available is None:
+        return jax.nn.softmax(score, axis=0)
+    open_ = available > 0
+    top = lax.stop_gradient(jnp.max(jnp.where(open_, score, -jnp.inf), axis=0))
+    odds = available * jnp.exp(jnp.where(open_, score - top, 0.0))
+    return odds / jnp.sum(odds, axis=0)
 
 
 def choice_weights(probabilities: Float[Array, "a n"], draw: Float[Array, " n"], smooth: bool) -> Float[Array, "a n"]:

@@ -307,6 +307,15 @@ class Params(eqx.Module):
         bounds=(2, 201),
         layer="agents",
     )
+    adoption: str = parameter(
+        "idle",
+        unit="1",
+        doc="what a creator who adopts AI sells from then on: AI-assisted content, or still its own",
+        kind="choice",
+        choices=("lasting", "idle"),
+        source="reconstruction: only with `idle` does the documented path come out, see the decisions",
+        layer="agents",
+    )
     n_burn: int = parameter(
         20,
         unit="periods",
