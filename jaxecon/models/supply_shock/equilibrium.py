@@ -157,6 +157,31 @@ def regret_sample(p: Params, x: Cutoffs, n: int) -> Float[Array, " k"]:
     return jnp.concatenate([grid, jnp.clip(kinks, 0.0, 1.0)])
 
 
+def starts(p: Params, u: Policy, empty: Cutoffs, gain: Array, sample: Array) -> Float[Array, "3 3"]:
+    """Three starts: the pooled regime, AI entering where it gains most without AI, and an overlap of qualities."""
+    s_0, s_h = pooled_guess(p, u)
+    pair = _newton_steps(indifference_without_low_humans, jnp.stack([s_0, s_h]), (p, u), 8)
+    entry = sample[jnp.argmax(gain)]
+    near = jnp.stack([jnp.minimum(empty.s_0, entry - 0.01), entry - 0.05, entry + 0.05])
+    low = jnp.minimum(0.85 * p.q_A / p.alpha, 0.95)
+    overlap = jnp.stack([0.5 * low, 0.5 * low, low])
+    return jnp.stack([jnp.stack([pair[0], pair[0], pair[1]]), near, overlap])
+
+
+def best_guess(p: Params, u: Policy, empty: Cutoffs, gain: Array, sample: Array) -> Float[Array, "3"]:
+    """The start whose Newton path ends with the smallest residual and regret; no derivative."""
+    p, u, empty, gain, sample = lax.stop_gradient((p, u, empty, gain, sample))
+    ends = jax.vmap(lambda v: _newton_steps(indifference, v, (p, u), 12))(starts(p, u, empty, gain, sample))
+
+    def merit(v: Array) -> Array:
+        residual = jnp.max(jnp.abs(indifference(v, (p, u))))
+        x = Cutoffs(v[0], v[1], v[2])
+        return residual + jnp.max(regret_of(p, u, x, regret_sample(p, x, 17))) / money_scale(p)
+
+    merits = jax.vmap(merit)(ends)
+    return ends[jnp.argmin(jnp.where(jnp.isnan(merits), jnp.inf, merits))]
+
+
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
     """Solve for the assignment; pure, unbatched, differentiable by the implicit function theorem."""
     one = jnp.ones_like(p.q_A)
@@ -165,12 +190,10 @@ def equilibrium(p: Params, u: Policy) -> Equilibrium:
     empty = Cutoffs(alone.x[0], alone.x[0], alone.x[0])
     sample = regret_sample(p, empty, 65)
     tolerance = 1e-9 if jnp.finfo(one.dtype).bits == 64 else 1e-5
-    uses_ai = jnp.max(regret_of(p, u, empty, lax.stop_gradient(sample))) > tolerance * money_scale(p)
+    gain = regret_of(p, u, empty, lax.stop_gradient(sample))
+    uses_ai = jnp.max(gain) > tolerance * money_scale(p)
 
-    args = lax.stop_gradient((p, u))
-    s_0, s_h = pooled_guess(*args)
-    pair = _newton_steps(indifference_without_low_humans, jnp.stack([s_0, s_h]), args, 8)
-    guess = _newton_steps(indifference, jnp.stack([pair[0], pair[0], pair[1]]), args, 8)
+    guess = best_guess(p, u, empty, gain, sample)
     root = find_root(indifference, guess, (p, u), max_step=0.2)
     cutoffs = Cutoffs(*(jnp.where(uses_ai, root.x[k], alone.x[0]) for k in range(3)))
 
