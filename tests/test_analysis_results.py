@@ -1,6 +1,9 @@
 """Labelled results, solve and simulate, on the model with closed forms."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,3 +93,41 @@ def test_bad_input_is_reported_at_once():
     with pytest.raises(InputError) as error:
         solve(MODEL, {"a": 1.0}, precision="float16")  # pyright: ignore
     assert len(error.value.problems) == 2
+
+
+DEFAULTS = """
+import sys, dataclasses
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from pigou import MODEL
+import jaxecon as je
+
+model = dataclasses.replace(MODEL, constraints=lambda p: {"a > c": p.a - p.c})
+p, u = model.params(a=9.0), model.policy(tax=0.5)
+assert je.solve(model, p, u).welfare.dtype == "float64"
+assert je.evaluate(model, p, u).outcomes.welfare.dtype == "float64"
+assert je.sweep(model, {"a": (4.0, 9.0, 3)}, params=p).welfare.dtype == "float64"
+assert je.simulate(model, params=p).quantity_path.dtype == "float64"
+assert je.simulate(model, "agents", n=10, periods=3).share_buying.dtype == "float64"
+assert abs(je.optimize(model, ["tax"], starts=2, steps=20).values["tax"] - 8 / 3) < 1e-9
+for method in ("sobol", "morris", "derivative", "elasticities"):
+    found = je.sensitivity(model, method, samples=32)
+    assert all(v.dtype == "float64" for v in found.data_vars.values()), method
+assert abs(je.claims(model, ["P1"], draws=10)[0].margin - 8 / 3) < 1e-12
+"""
+
+
+def test_float64_is_the_default_without_touching_jaxs_configuration():
+    """In a fresh process, where JAX itself defaults to float32, with warnings as errors."""
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-W",
+        "ignore::DeprecationWarning",
+        "-c",
+        DEFAULTS,
+        str(Path(__file__).parent),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

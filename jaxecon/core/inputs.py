@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxecon.core.errors import InputError, did_you_mean
 from jaxecon.core.fields import Field, fields_of
-from jaxecon.core.model import Model
+from jaxecon.core.model import Model, precision_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +133,9 @@ def build_params(model: Model, values: Mapping[str, Any], dtype: Any = None) -> 
 def constraint_problems(model: Model, p: Any) -> list[str]:
     """Order restrictions that `p` breaks."""
     broken = []
-    for name, margin in model.constraints(p).items():
+    with precision_of(p):
+        margins = dict(model.constraints(p))
+    for name, margin in margins.items():
         if not float(margin) > 0 or math.isnan(float(margin)):
             names = [n for n in fields_of(model.Params) if n in name.replace(">", " ").replace("<", " ").split()]
             now = ", ".join(f"{n} = {float(getattr(p, n)):g}" for n in names)
