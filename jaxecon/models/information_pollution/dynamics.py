@@ -4,13 +4,16 @@ State $(T, q_L, q_H)$. Within an instant, in this order: (1) the platform sets m
 condition (5.5) at the current trust, price and policy, expecting the supply of the stage game that
 follows; where (5.5) asks for trust to respond, it moves along $T^*(a)$; (2) consumers see the supply
 that is there and choose verification (5.2); (3) the wage clears the labor market at that supply;
-(4) each producer moves toward the best reply (5.4) to the traffic that is there, at rate `adjustment`;
-trust follows (5.3). A point at rest is the static equilibrium exactly, whatever the step.
+(4) supply moves toward the supply of the stage game, (5.4) at the platform's choice, at rate
+`adjustment`; trust follows (5.3). A point at rest is the static equilibrium exactly, whatever the step.
+
+Producers aim at the stage game's supply, not at the best reply to the traffic of the instant: the
+reply's slope is -(price of an item)/(price net of tax), beyond -100 where a tax meets a vanishing cost,
+and such a cobweb is an artifact of myopia, not of the model.
 
 The integrator is a second-order exponential step on a fixed grid rather than an adaptive solver:
 the platform's problem of the next stage starts from the last one and needs three or four evaluations
-instead of a cold solve, supply and trust are convex combinations (they stay in bounds at any step), and all
-cells of a batch cost the same.
+instead of a cold solve, supply and trust stay in bounds at any step, and all cells of a batch cost the same.
 """
 
 import equinox as eqx
@@ -20,7 +23,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxecon.core.fields import series
-from jaxecon.models.information_pollution import consumers, index, platform, producers
+from jaxecon.models.information_pollution import consumers, index, platform, stage
 from jaxecon.models.information_pollution.equilibrium import equilibrium
 from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.producers import Pair
@@ -35,7 +38,7 @@ FEWEST_STEPS = 160
 class State(eqx.Module):
     """Slow variables `(T, q_L, q_H)` and what the search for the fast ones starts from.
 
-    `fast`: `(ln a, ln M/A, ln w, v)` of the platform's problem, then the log wage at the actual supply;
+    `fast`: `(ln a, ln q_L, ln q_H, ln w)` of the stage game, then the log wage at the actual supply;
     `inverse`: an approximate inverse of the Jacobian of `fast_gaps`, updated along the path; `residual`:
     the largest gap left at the last instant.
     """
@@ -57,63 +60,25 @@ def at_time(p: Params, t: Scalar) -> Params:
     return eqx.tree_at(lambda x: x.p_A, p, ai_price_path(p, t))
 
 
-def moderation_gaps(y: Float[Array, "4"], args: tuple[Params, Policy, Scalar]) -> Float[Array, "4"]:
-    r"""The platform's condition (5.5) and the stage game's conditions at given trust `T`, unit-free.
-
-    Paper: (5.5) at steady-state trust; here: the level of trust is the state, and where trust responds
-    it does so along $T^*(a)$ at this point, because the platform chooses before trust has moved.
-    """
-    p, u, T = args
-    k = platform.slopes(y, (p, u))
-    s = platform.allocation(p, u, y[0], y[1:])
-    gaps = platform.inner_gaps(p, u, y[1:], s).at[0].add(-p.chi * jnp.log(T))
-    return jnp.concatenate([platform.first_order_condition(p, u, k)[None], gaps])
-
-
-def _spending(p: Params, u: Policy, q: Pair, w: Scalar) -> tuple[Pair, Scalar, Scalar]:
-    """Cost of the supply `q`, the labor left to the outside sector, and AI services used."""
-    total = producers.production_costs(p, q, producers.unit_costs(p, u, w))
-    share = producers.ai_cost_shares(p, u, w)
-    L_O = p.Lbar - producers.content_labor(w, total, share)
-    return total, L_O, producers.ai_use(producers.ai_price(p, u), total, share)
-
-
 def fast_gaps(x: Float[Array, "5"], args: tuple[Params, Policy, Scalar, Pair]) -> Float[Array, "5"]:
     r"""Conditions of an instant: the platform's problem and $w = z_O (L_O/\bar L)^{-\mu}$ at the supply `q`."""
     p, u, T, q = args
-    _, L_O, _ = _spending(p, u, q, jnp.exp(x[4]))
-    wage = x[4] - jnp.log(p.z_O) + p.mu * jnp.log(jnp.maximum(L_O / p.Lbar, 1e-4))
-    return jnp.concatenate([moderation_gaps(x[:4], (p, u, T)), wage[None]])
-
-
-def instant(p: Params, u: Policy, T: Scalar, q: Pair, ln_a: Scalar, ln_w: Scalar) -> platform.Allocation:
-    """The economy at given trust, supply, moderation and wage: attention, verification, flows of money."""
-    w = jnp.exp(ln_w)
-    h = producers.flag_rates(p, u)
-    shown = producers.exposure_weights(ln_a, h)
-    A = shown.L * q.L + shown.H * q.H
-    x = Pair(shown.L * q.L / A, shown.H * q.H / A)
-    M = consumers.attention(p, T, A)
-    v = consumers.private_verification(p, u, M, x.L)
-    d = consumers.detection(consumers.verification_productivity(p, u), v)
-    cost = producers.unit_costs(p, u, w)
-    net = producers.net_prices(p, u, shown, h, M / A, 1 - d)
-    spending, L_O, AI = _spending(p, u, q, w)
-    return platform.Allocation(ln_a, w, v, h, shown, cost, net, q, A, M, x, d, T, L_O, AI, spending)
+    _, L_O, _ = stage.spending(p, u, q, jnp.exp(x[4]))
+    return jnp.append(stage.choice_gaps(x[:4], (p, u, T)), stage.wage_gap(p, x[4], L_O))
 
 
 def respond(p: Params, u: Policy, state: State) -> tuple[State, platform.Allocation]:
     """What follows within the instant from the slow variables: moderation, verification, wage."""
     root = track_root(fast_gaps, state.fast, state.inverse, (p, u, state.T, state.q))
     now = State(state.T, state.q, root.x, root.inverse, root.residual)
-    return now, instant(p, u, now.T, now.q, root.x[0], root.x[4])
+    return now, stage.instant(p, u, now.T, now.q, root.x[0], root.x[4])
 
 
-def rest_and_rate(p: Params, s: platform.Allocation) -> tuple[Float[Array, "3"], Float[Array, "3"]]:
-    r"""Where $(T, q_L, q_H)$ are heading and how fast: $x' = rate\,(rest - x)$, (5.3) and (5.4) with partial adjustment."""
-    best = producers.supply(p, s.net, s.cost)
+def rest_and_rate(p: Params, state: State, s: platform.Allocation) -> tuple[Float[Array, "3"], Float[Array, "3"]]:
+    r"""Where $(T, q_L, q_H)$ are heading and how fast, $x' = rate\,(rest - x)$: (5.3), (5.4) with partial adjustment."""
+    aim = stage.choice_of(state.fast[:4]).q
     rate = p.r_0 + p.rho * s.d + p.eta * s.x.L * (1 - s.d)
-    rest = jnp.stack([consumers.steady_trust(p, s.x.L, s.d), best.L, best.H])
+    rest = jnp.stack([consumers.steady_trust(p, s.x.L, s.d), aim.L, aim.H])
     return rest, jnp.stack([rate, p.adjustment, p.adjustment])
 
 
@@ -125,25 +90,31 @@ def _moved(state: State, x: Float[Array, "3"]) -> State:
     return State(x[0], Pair(x[1], x[2]), state.fast, state.inverse, state.residual)
 
 
-def step(
-    p: Params, u0: Policy, u1: Policy, state: State, t: Scalar, h: Scalar
-) -> tuple[State, tuple[platform.Allocation, platform.Allocation]]:
-    r"""One step from `t` to `t + h`, and the economy at its two ends.
+def step(p: Params, u0: Policy, u1: Policy, state: State, t: Scalar, h: Scalar) -> tuple[State, platform.Allocation]:
+    r"""One step from `t` to `t + h`, and the economy at its two ends (leading axis 2).
 
     Exponential Euler, then the second-order correction:
 
     $a = x^* + (x - x^*) e^{-kh}$, $x_1 = a + (N(a) - N(x))\,(e^{-kh} - 1 + kh)/(k^2 h)$,
     $N = k_a(x^*_a - a) + k a$: at rest, exact; for constant k a convex combination.
     """
-    begin, s0 = respond(at_time(p, t), u0, state)
-    x = _slow(begin)
-    rest, k = rest_and_rate(p, s0)
-    z = k * h
-    guess = rest + (x - rest) * jnp.exp(-z)
-    end, s1 = respond(at_time(p, t + h), u1, _moved(begin, guess))
-    rest1, k1 = rest_and_rate(p, s1)
-    change = k1 * (rest1 - guess) + k * guess - k * rest
-    return _moved(end, guess + change * (jnp.expm1(-z) + z) / (k * z)), (s0, s1)
+
+    def visit(carry, c):
+        state, rest0, k0 = carry
+        state, s = respond(at_time(p, t + c * h), _between(u0, u1, c), state)
+        x = _slow(state)
+        rest, k = rest_and_rate(p, state, s)
+        first = c == 0
+        rest0, k0 = jnp.where(first, rest, rest0), jnp.where(first, k, k0)
+        z = k0 * h
+        guess = rest + (x - rest) * jnp.exp(-z)
+        change = k * (rest - x) + k0 * (x - rest0)
+        corrected = x + change * (jnp.expm1(-z) + z) / (k0 * z)
+        return (_moved(state, jnp.where(first, guess, corrected)), rest0, k0), s
+
+    blank = jnp.ones(3, state.T.dtype)
+    (state, _, _), ends = lax.scan(visit, (state, blank, blank), jnp.array([0.0, 1.0], state.T.dtype))
+    return state, ends
 
 
 def _between(u0: Policy, u1: Policy, c: Scalar) -> Policy:
@@ -166,8 +137,9 @@ def advance(p: Params, u0: Policy, u1: Policy, state: State, t0: Scalar, t1: Sca
 def rest_point(p: Params, u: Policy) -> State:
     """The static equilibrium as a state: trust at $T^*$, supply at the best reply."""
     eq = equilibrium(p, u)
-    s = platform.allocation(p, u, eq.y[0], eq.y[1:])
-    fast = jnp.append(eq.y, eq.y[2])
+    s = eq.state
+    ln_w = jnp.log(s.w)
+    fast = jnp.stack([s.ln_a, jnp.log(s.q.L + stage.FRINGE), jnp.log(s.q.H + stage.FRINGE), ln_w, ln_w])
     return State(s.T, s.q, fast, inverse_jacobian(fast_gaps, fast, (p, u, s.T, s.q)), jnp.zeros_like(s.T))
 
 

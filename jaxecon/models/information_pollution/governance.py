@@ -15,10 +15,10 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxecon.core.fields import fields_of
-from jaxecon.models.information_pollution import dynamics, index, platform
+from jaxecon.models.information_pollution import dynamics, index, platform, stage
 from jaxecon.models.information_pollution.dynamics import State
 from jaxecon.models.information_pollution.params import Params, Policy
-from jaxecon.numerics.tracking import track_root
+from jaxecon.numerics.tracking import inverse_jacobian, track_root
 
 Scalar = Float[Array, ""]
 Instruments = Float[Array, "3"]
@@ -64,10 +64,10 @@ class Comparison(eqx.Module):
 def draw_worlds(key: PRNGKeyArray, p: Params, n: int) -> Worlds:
     """Worlds of the prior: eta, u_L, theta_v lognormal around `p` (median) with log sd `world_sd`; price decline
     uniform on its prior interval (.3, .8)."""
-    k, l = jax.random.split(key)
+    k, k_decline = jax.random.split(key)
     shocks = jnp.exp(p.world_sd * jax.random.normal(k, (3, n), p.eta.dtype))
     lo, hi = fields_of(Params)["price_decline"].box or (0.3, 0.8)
-    decline = jax.random.uniform(l, (n,), p.eta.dtype, lo, hi)
+    decline = jax.random.uniform(k_decline, (n,), p.eta.dtype, lo, hi)
     return Worlds(p.eta * shocks[0], p.u_L * shocks[1], p.theta_v * shocks[2], decline)
 
 
@@ -99,20 +99,22 @@ def introduce(p: Params, u: Policy, start: State, stages: int = 8) -> State:
     frozen = lax.stop_gradient((p, u))
     before = Policy()
 
-    def stage(x, c):
+    def portion(fast, c):
         part = jax.tree.map(lambda a, b: a + c * (b - a), before, frozen[1])
-        root = track_root(dynamics.fast_gaps, *x, (frozen[0], part, start.T, start.q))
-        return (root.x, root.inverse), None
+        args = frozen[0], part, start.T, start.q
+        root = track_root(dynamics.fast_gaps, fast, inverse_jacobian(dynamics.fast_gaps, fast, args), args)
+        return root.x, root.inverse
 
-    portions = jnp.linspace(0.0, 1.0, stages + 1, dtype=start.T.dtype)[1:]
-    (fast, inverse), _ = lax.scan(stage, (start.fast, start.inverse), portions)
-    return State(start.T, start.q, fast, inverse, start.residual)
+    fast, inverse = lax.scan(portion, start.fast, jnp.linspace(0.0, 1.0, stages + 1, dtype=start.T.dtype)[1:])
+    return State(start.T, start.q, fast, inverse[-1], start.residual)
 
 
 def governed_path(p: Params, u0: Instruments, gains: Instruments, start: State, key: PRNGKeyArray) -> GovernedPath:
     """One world from `start` (laissez-faire) under the rule with `gains` K from `u0`; K = 0 is a constant policy."""
     base = Policy()
-    now = dynamics.instant(dynamics.at_time(p, jnp.zeros_like(p.p_A)), base, start.T, start.q, start.fast[0], start.fast[4])
+    now = stage.instant(
+        dynamics.at_time(p, jnp.zeros_like(p.p_A)), base, start.T, start.q, start.fast[0], start.fast[4]
+    )
     x = index.dimensions(p, now)
     omega = index.endogenous_weights(p, x, now.A)
     reviews = round(YEARS / REVIEW)
@@ -129,9 +131,10 @@ def governed_path(p: Params, u0: Instruments, gains: Instruments, start: State, 
         def substep(inner, j):
             state, residual = inner
             state, ends = dynamics.step(p, u, u, state, k * REVIEW + j * h, h)
-            flows = [platform.welfare(p_at, u, s) for p_at, s in zip((_at(p, k, j, h), _at(p, k, j + 1, h)), ends)]
-            x = index.dimensions(p, ends[1])
-            return (state, jnp.maximum(residual, state.residual)), ((flows[0] + flows[1]) / 2, omega @ x)
+            dates = k * REVIEW + (j + jnp.arange(2)) * h
+            flows = jax.vmap(lambda t, s: platform.welfare(dynamics.at_time(p, t), u, s))(dates, ends)
+            x = index.dimensions(p, jax.tree.map(lambda a: a[1], ends))
+            return (state, jnp.maximum(residual, state.residual)), (jnp.mean(flows), omega @ x)
 
         inner, (flow, ipi) = lax.scan(substep, (state, jnp.zeros_like(h)), jnp.arange(SUBSTEPS))
         state, residual = inner
@@ -143,10 +146,6 @@ def governed_path(p: Params, u0: Instruments, gains: Instruments, start: State, 
     dates = jnp.arange(reviews), noise[1:]
     _, (u, ipi, trust, flow, residual) = lax.scan(review, (first, u0, omega @ x + noise[0]), dates)
     return GovernedPath(u, ipi, trust, flow, jnp.mean(flow), jnp.max(residual))
-
-
-def _at(p: Params, k: Array, j: Array, h: Scalar) -> Params:
-    return dynamics.at_time(p, k * REVIEW + j * h)
 
 
 def starting_points(p: Params, worlds: Worlds) -> State:
