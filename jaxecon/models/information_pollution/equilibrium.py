@@ -9,7 +9,7 @@ from jaxecon.models.information_pollution import consumers, index, platform, pro
 from jaxecon.models.information_pollution.params import Outcomes, Params, Policy
 from jaxecon.models.information_pollution.platform import Allocation
 from jaxecon.models.information_pollution.producers import Pair
-from jaxecon.models.information_pollution.solver import HIGH_EXIT, INTERIOR, LOW_EXIT, solve
+from jaxecon.models.information_pollution.solver import HIGH_EXIT, INTERIOR, LOW_EXIT, SHUT, solve
 from jaxecon.numerics.roots import attach_derivative
 
 Scalar = Float[Array, ""]
@@ -54,12 +54,12 @@ def equilibrium(p: Params, u: Policy) -> Equilibrium:
     y, mode = solve(fixed_p, fixed_u)
     mode = mode.astype(y.dtype)
     gap = jnp.max(jnp.abs(conditions(y, (fixed_p, fixed_u, mode))))
-    good = gap <= (1e-9 if jnp.finfo(y.dtype).bits == 64 else 1e-4)
+    good = (gap <= (1e-9 if jnp.finfo(y.dtype).bits == 64 else 1e-4)) & (mode < SHUT)
     y = attach_derivative(conditions, y, (p, u, mode), good)
     s = platform.allocation(p, u, y[0], y[1:], Pair(1.0 - (mode == LOW_EXIT), 1.0 - (mode == HIGH_EXIT)))
     status = jnp.where(good, core.SOLVED, core.NOT_CONVERGED)
     status = jnp.where((s.L_O <= 0) & (p.mu > 0), NO_OUTSIDE_LABOR, status)
-    status = jnp.where(s.A <= 0, NO_CONTENT, status).astype(jnp.int32)
+    status = jnp.where((mode == SHUT) | (s.A <= 0), NO_CONTENT, status).astype(jnp.int32)
     return Equilibrium(status, y, mode, s)
 
 

@@ -7,7 +7,7 @@ one and the false-alarm rate zero to the last bit, and everything stays differen
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from jaxecon.core.fields import instrument, outcome, parameter
+from jaxecon.core.fields import Field, fields_of, instrument, outcome, parameter
 
 # Phi(-PERFECT_DP/2) is below 1e-88: h_L = 1 and h_H = 0 in float64 and float32.
 PERFECT_DP = 40.0
@@ -386,3 +386,8 @@ class Outcomes(eqx.Module):
 def constraints(p: Params) -> dict[str, Float[Array, ""]]:
     """Order restrictions sigma_L > 1 > sigma_H, e_L > e_H: margins that must be positive."""
     return {"sigma_L > 1": p.sigma_L - 1, "1 > sigma_H": 1 - p.sigma_H, "e_L > e_H": p.e_L - p.e_H}
+
+
+def fields_of_policy() -> dict[str, Field]:
+    """Declared instruments by name."""
+    return fields_of(Policy)

@@ -93,7 +93,7 @@ def allocation(p: Params, u: Policy, ln_a: Scalar, inner: Float[Array, "3"], sta
     return Allocation(ln_a, w, v, h, weights, cost, net, q, A, A * traffic, x, d, T, L_O, AI, spending)
 
 
-def _log_labor(ratio: Scalar) -> Scalar:
+def log_labor(ratio: Scalar) -> Scalar:
     """Logarithm, continued smoothly and slowly below 1e-3 so that Newton steps may pass through negative labor."""
     floor = 1e-3
     above = jnp.log(jnp.maximum(ratio, floor))
@@ -111,7 +111,7 @@ def inner_gaps(p: Params, u: Policy, inner: Float[Array, "3"], s: Allocation) ->
     return jnp.stack(
         [
             inner[0] + jnp.log(s.A + p.A_0) - jnp.log(p.M_0),
-            inner[1] - jnp.log(p.z_O) + p.mu * _log_labor(s.L_O / p.Lbar),
+            inner[1] - jnp.log(p.z_O) + p.mu * log_labor(s.L_O / p.Lbar),
             jnp.log1p(effort * jnp.exp(effort)) - jnp.log1p(stake),
         ]
     )

@@ -2,15 +2,17 @@
 
 The outer problem needs no second derivatives: (5.5) is an explicit function of ln a and the inner
 unknowns (`platform.slopes`), nearly linear in ln a. Where the tax can stop supply, the objective may have
-several peaks and kinks, so the whole range of ln a is scanned first and the highest peak is taken.
-Every loop counts zero steps for a cell that does not need it: a batch without taxes never pays for the scan.
+several peaks and kinks, so the whole range of ln a is scanned first and the highest peak is taken. One loop
+does both, so that the equations are compiled once; a cell without a tax starts behind the scan.
 """
+
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxecon.models.information_pollution import platform, producers
 from jaxecon.models.information_pollution.params import Params, Policy
@@ -18,7 +20,7 @@ from jaxecon.models.information_pollution.params import Params, Policy
 Scalar = Float[Array, ""]
 HIGHEST = 5.0
 SCAN_NODES = 41
-INTERIOR, LOW_EXIT, HIGH_EXIT = 0, 1, 2
+INTERIOR, LOW_EXIT, HIGH_EXIT, SHUT = 0, 1, 2, 3
 
 
 def inner_conditions(z: Float[Array, "3"], args: tuple[Params, Policy, Scalar]) -> Float[Array, "3"]:
@@ -55,40 +57,50 @@ def _inner_step(z: Array, args: tuple[Params, Policy, Scalar]) -> tuple[Array, A
 
 
 def solve_inner(
-    p: Params, u: Policy, ln_a: Scalar, start: Float[Array, "3"], needed: Bool[Array, ""], max_steps: int = 40
+    p: Params, u: Policy, ln_a: Scalar, start: Float[Array, "3"], max_steps: int = 25
 ) -> tuple[Float[Array, "3"], Scalar]:
     """Solution of stages 2 and 3 and its largest gap. Newton that takes back a step that did not help.
 
     The kink where a kind of content exits makes plain Newton cycle; taking back costs no extra evaluation.
+    Where it gets stuck it starts once more, just above break-even.
     """
     args = (p, u, ln_a)
-    tol = 2e-13 if jnp.finfo(start.dtype).bits == 64 else 2e-6
+    double = jnp.finfo(start.dtype).bits == 64
+    tol, rough = (2e-13, 1e-9) if double else (2e-6, 1e-4)
+    second = break_even_start(p, u, ln_a)
 
     def cond(c):
-        _, gap, _, scale, k = c
-        return needed & (gap > tol) & (k < max_steps) & (scale > 1e-6)
+        _, gap, _, _, k = c
+        return (gap > tol) & (k < 2 * max_steps)
 
     def body(c):
         z, gap, step, scale, k = c
         trial = z - scale * step
-        trial = trial.at[2].set(jnp.maximum(trial[2], 0.0))
+        stuck = scale < 1e-6
+        # Stuck at a gap of round-off size is solved; stuck elsewhere calls for the second start.
+        restart = (stuck | (k == max_steps)) & (gap > rough) & (k <= max_steps)
+        finished = stuck & ~restart
+        trial = jnp.where(restart, second, trial.at[2].set(jnp.maximum(trial[2], 0.0)))
         trial_gap, trial_step = _inner_step(trial, args)
-        better = trial_gap < gap
+        better = (trial_gap < gap) | restart
+        scale = jnp.where(restart, 1.0, jnp.where(better, jnp.minimum(1.0, 4 * scale), 0.35 * scale))
+        k = jnp.where(restart, max_steps + 1, jnp.where(finished, 2 * max_steps, k + 1))
         return (
             jnp.where(better, trial, z),
             jnp.where(better, trial_gap, gap),
             jnp.where(better, trial_step, step),
-            jnp.where(better, jnp.minimum(1.0, 4 * scale), 0.35 * scale),
-            k + 1,
+            scale,
+            k,
         )
 
-    gap, step = _inner_step(start, args)
-    z, gap, *_ = lax.while_loop(cond, body, (start, gap, step, jnp.ones_like(gap), jnp.zeros((), jnp.int32)))
+    unknown = jnp.asarray(jnp.inf, start.dtype)
+    first = (start, unknown, jnp.zeros_like(start), jnp.ones_like(unknown), jnp.zeros((), jnp.int32))
+    z, gap, *_ = lax.while_loop(cond, body, first)
     return z, gap
 
 
 class Visit(eqx.Module):
-    """One value of ln a: inner solution, its gap, (5.5), how z moves with ln a, the objective."""
+    """One value of ln a: inner solution, its gap, (5.5), how z moves with ln a, objective, which kinds are supplied."""
 
     ln_a: Scalar
     z: Float[Array, "3"]
@@ -96,24 +108,18 @@ class Visit(eqx.Module):
     slope: Scalar
     dz: Float[Array, "3"]
     objective: Scalar
-    content: Array
+    content: Bool[Array, "2"]
 
 
-def visit(p: Params, u: Policy, ln_a: Scalar, guess: Float[Array, "3"], needed: Bool[Array, ""]) -> Visit:
+def visit(p: Params, u: Policy, ln_a: Scalar, guess: Float[Array, "3"]) -> Visit:
     """Solve the inner stages at `ln_a` and evaluate (5.5) there."""
-    z, gap = solve_inner(p, u, ln_a, guess, needed)
-    rough = 1e-9 if jnp.finfo(z.dtype).bits == 64 else 1e-4
-    # A second start where the first one got stuck at a kink.
-    again, gap_again = solve_inner(p, u, ln_a, break_even_start(p, u, ln_a), needed & (gap > rough))
-    better = gap_again < gap
-    z, gap = jnp.where(better, again, z), jnp.minimum(gap, gap_again)
+    z, gap = solve_inner(p, u, ln_a, guess)
     k = platform.slopes(jnp.concatenate([ln_a[None], z]), (p, u))
     s = platform.allocation(p, u, ln_a, z)
     f = u.fiduciary_duty
     objective = (1 - f) * platform.platform_profit(p, u, s) + f * platform.welfare(p, u, s)
     content = jnp.stack([s.q.L > 0, s.q.H > 0])
-    slope = platform.first_order_condition(p, u, k)
-    return Visit(ln_a, z, gap, slope, k.inner, objective, content)
+    return Visit(ln_a, z, gap, platform.first_order_condition(p, u, k), k.inner, objective, content)
 
 
 def _usable(v: Visit) -> Bool[Array, ""]:
@@ -121,81 +127,86 @@ def _usable(v: Visit) -> Bool[Array, ""]:
     return (v.gap < rough) & jnp.isfinite(v.slope) & jnp.any(v.content)
 
 
-def _pick(flag: Array, one: Visit, two: Visit) -> Visit:
+def _pick(flag: Array, one: Any, two: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(flag, a, b), one, two)
 
 
-def _scan(p: Params, u: Policy, lowest: Scalar, needed: Bool[Array, ""]) -> tuple[Visit, Visit, Scalar]:
-    """The interval of the grid on ln a where (5.5) turns from positive to negative at the highest objective."""
+class Search(eqx.Module):
+    """State of the search: step, the point to visit next, the last visit, the bracket and its best objective."""
 
-    def node(k: Array) -> Scalar:
-        return lowest + (HIGHEST - lowest) * k.astype(lowest.dtype) / (SCAN_NODES - 1)
+    k: Int[Array, ""]
+    ln_a: Scalar
+    guess: Float[Array, "3"]
+    last: Visit
+    lo: Visit
+    hi: Visit
+    best: Scalar
+    done: Bool[Array, ""]
 
-    def cond(c):
-        return needed & (c[0] < SCAN_NODES)
 
-    def body(c):
-        k, last, lo, hi, best = c
-        now = visit(p, u, node(k), last.z, needed)
-        top = jnp.maximum(last.objective, now.objective)
-        found = _usable(last) & _usable(now) & (last.slope > 0) & (now.slope <= 0) & (top > best)
-        return k + 1, now, _pick(found, last, lo), _pick(found, now, hi), jnp.where(found, top, best)
-
-    nothing = jnp.asarray(-jnp.inf, lowest.dtype)
-    z = inner_start(p)
-    blank = Visit(lowest, z, -nothing, nothing, z, nothing, jnp.zeros(2, bool))
-    _, _, lo, hi, best = lax.while_loop(cond, body, (jnp.zeros((), jnp.int32), blank, blank, blank, nothing))
-    return lo, hi, best
+def lowest_moderation(p: Params, u: Policy) -> Scalar:
+    """Lower end of the range: -5 and the demotion subsidy/c_a that the subsidy alone pays for."""
+    return -HIGHEST - u.moderation_subsidy / p.c_a
 
 
 def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array]:
-    """Unknowns `(ln a, ln M/A, ln w, v)` and the mode: interior, or at the exit of one kind of content.
+    """Unknowns `(ln a, ln M/A, ln w, v)` and the mode: interior, at the exit of one kind of content, or shut down.
 
-    No derivative. The range of ln a extends downward by subsidy/c_a, the demotion the subsidy alone pays for.
+    No derivative. With a tax: the interval of the grid where (5.5) turns from positive to negative at the
+    highest objective, then its root. Without: (5.5) changes sign once, the ends are known by sign.
     """
     dtype = p.p_A.dtype
     tol = 3e-13 if jnp.finfo(dtype).bits == 64 else 3e-7
     width = 8 * jnp.finfo(dtype).eps
     taxed = u.low_quality_tax > 0
-    always = jnp.ones((), bool)
-    lowest = -HIGHEST - u.moderation_subsidy / p.c_a
-    lo, hi, best = _scan(p, u, lowest, taxed)
-    # Without a tax (5.5) changes sign once: the ends need no visit, their slopes are known by sign.
+    lowest = lowest_moderation(p, u)
     steep = p.c_a / platform.money_scale(p)
-    first = jnp.where(taxed, lo.ln_a, jnp.asarray(0.3, dtype))
-    begin = visit(p, u, first, jnp.where(taxed, lo.z, inner_start(p)), always)
-    up = begin.slope > 0
-    low_end = eqx.tree_at(lambda v: (v.ln_a, v.slope), begin, (lowest, steep))
-    high_end = eqx.tree_at(lambda v: (v.ln_a, v.slope), begin, (jnp.full_like(lowest, HIGHEST), -steep))
-    lo = _pick(taxed, lo, _pick(up, begin, low_end))
-    hi = _pick(taxed, hi, _pick(up, high_end, begin))
+    start = inner_start(p)
+    infinite = jnp.asarray(jnp.inf, dtype)
 
-    def cond(c):
-        now, _, lo, hi, _, k = c
-        gone = jnp.abs(now.slope) <= tol
-        return ~gone & (hi.ln_a - lo.ln_a > width * (1 + jnp.abs(lo.ln_a))) & (k < 110)
-
-    def body(c):
-        now, before, lo, hi, rate, k = c
-        guess = now.ln_a - now.slope / rate
-        inside = (guess > lo.ln_a) & (guess < hi.ln_a)
-        secant = inside & ((k < 10) | ((k < 30) & (k % 2 == 0)))
-        ln_a = jnp.where(secant, guess, (lo.ln_a + hi.ln_a) / 2)
-        near = jnp.abs(ln_a - now.ln_a) < 1.0
-        new = visit(p, u, ln_a, jnp.where(near, now.z + now.dz * (ln_a - now.ln_a), now.z), always)
-        move = new.ln_a - now.ln_a
-        rate = (new.slope - now.slope) / jnp.where(move == 0, 1.0, move)
-        rate = jnp.where(jnp.isfinite(rate) & (rate < 0), rate, -steep)
+    def search(c: Search) -> Search:
+        scanning = c.k < SCAN_NODES
+        new = visit(p, u, c.ln_a, c.guess)
+        # Scan: keep the best sign change so far.
+        top = jnp.maximum(c.last.objective, new.objective)
+        found = scanning & _usable(c.last) & _usable(new) & (c.last.slope > 0) & (new.slope <= 0) & (top > c.best)
+        best = jnp.where(found, top, c.best)
+        # Refine: shrink the bracket.
         up = new.slope > 0
-        return new, now, _pick(up, new, lo), _pick(up, hi, new), rate, k + 1
+        lo = _pick(jnp.where(scanning, found, up), _pick(scanning, c.last, new), c.lo)
+        hi = _pick(jnp.where(scanning, found, ~up), new, c.hi)
+        ends = c.k == SCAN_NODES - 1
+        nearer = _pick(jnp.abs(lo.slope) < jnp.abs(hi.slope), lo, hi)
+        now = _pick(ends, nearer, new)
+        before = _pick(ends, _pick(jnp.abs(lo.slope) < jnp.abs(hi.slope), hi, lo), c.last)
+        # The next point: along the secant if it stays inside the bracket, else the middle.
+        move = now.ln_a - before.ln_a
+        rate = (now.slope - before.slope) / jnp.where(move == 0, 1.0, move)
+        rate = jnp.where(jnp.isfinite(rate) & (rate < 0), rate, -steep)
+        secant = now.ln_a - now.slope / rate
+        tries = c.k - SCAN_NODES
+        allowed = (tries < 10) | ((tries < 30) & (tries % 2 == 0))
+        inside = (secant > lo.ln_a) & (secant < hi.ln_a)
+        refined = jnp.where(inside & allowed, secant, (lo.ln_a + hi.ln_a) / 2)
+        node = lowest + (HIGHEST - lowest) * (c.k + 1).astype(dtype) / (SCAN_NODES - 1)
+        ln_a = jnp.where(c.k + 1 < SCAN_NODES, node, refined)
+        far = ln_a - now.ln_a
+        guess = now.z + jnp.where((jnp.abs(far) < 1.0) & jnp.all(jnp.isfinite(now.dz)), now.dz * far, 0.0)
+        closed = (jnp.abs(now.slope) <= tol) | (hi.ln_a - lo.ln_a <= width * (1 + jnp.abs(lo.ln_a)))
+        nothing = taxed & jnp.isneginf(best)
+        done = (c.k + 1 >= SCAN_NODES) & (closed | nothing | (tries >= 80))
+        return Search(c.k + 1, ln_a, guess, now, lo, hi, best, done)
 
-    now = _pick(taxed & (jnp.abs(lo.slope) > jnp.abs(hi.slope)), hi, _pick(taxed, lo, begin))
-    start_rate = jnp.where(taxed, (hi.slope - lo.slope) / jnp.maximum(hi.ln_a - lo.ln_a, 1e-6), -steep)
-    start_rate = jnp.where(jnp.isfinite(start_rate) & (start_rate < 0), start_rate, -steep)
-    now, _, lo, hi, _, _ = lax.while_loop(cond, body, (now, now, lo, hi, start_rate, jnp.zeros((), jnp.int32)))
-    smooth = jnp.abs(now.slope) <= 1e3 * tol
+    first = jnp.where(taxed, lowest, jnp.asarray(0.3, dtype))
+    blank = Visit(first, start, infinite, infinite, jnp.zeros_like(start), -infinite, jnp.zeros(2, bool))
+    low_end = eqx.tree_at(lambda v: (v.ln_a, v.slope), blank, (lowest, steep))
+    high_end = eqx.tree_at(lambda v: (v.ln_a, v.slope), blank, (jnp.full_like(lowest, HIGHEST), -steep))
+    k = jnp.where(taxed, 0, SCAN_NODES).astype(jnp.int32)
+    state = Search(k, first, start, blank, low_end, high_end, -infinite, jnp.zeros((), bool))
+    state = lax.while_loop(lambda c: ~c.done, search, state)
+    now, lo, hi = state.last, state.lo, state.hi
     exits = lo.content != hi.content
     kink = jnp.where(exits[0], LOW_EXIT, jnp.where(exits[1], HIGH_EXIT, INTERIOR))
-    mode = jnp.where(smooth | (jnp.isneginf(best) & taxed), INTERIOR, kink)
-    y = jnp.concatenate([now.ln_a[None], now.z])
-    return y, mode
+    smooth = jnp.abs(now.slope) <= 1e3 * tol
+    mode = jnp.where(taxed & jnp.isneginf(state.best), SHUT, jnp.where(smooth, INTERIOR, kink))
+    return jnp.concatenate([now.ln_a[None], now.z]), mode
