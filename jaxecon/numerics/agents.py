@@ -79,11 +79,17 @@ def choice_weights(probabilities: Float[Array, "a n"], draw: Float[Array, " n"],
     """
     if smooth:
         return probabilities
-    upper = jnp.cumsum(probabilities, axis=0)
-    # Round-off may leave the last bound below one: the last action with positive probability takes the rest.
-    upper = jnp.where(upper >= upper[-1], jnp.inf, upper)
-    lower = jnp.concatenate([jnp.full_like(upper[:1], -1.0), upper[:-1]])
-    return ((draw < upper) & (draw >= lower)).astype(probabilities.dtype)
+    # Written out over the few actions: a cumulative sum over a short leading axis compiles to slow code. The last
+    # action with positive probability also takes what round-off leaves.
+    below, weights, rest = jnp.zeros_like(draw), [], jnp.ones_like(draw)
+    total = jnp.sum(probabilities, axis=0)
+    for q in probabilities:
+        below = below + q
+        taken = jnp.where((draw < below) | (below >= total), rest, 0.0)
+        taken = jnp.where(q > 0, taken, 0.0)
+        rest = rest - taken
+        weights.append(taken)
+    return jnp.stack(weights)
 
 
 def indicator(margin: Float[Array, "*s"], width: Float[Array, ""] | float, smooth: bool) -> Float[Array, "*s"]:

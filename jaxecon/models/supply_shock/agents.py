@@ -161,7 +161,8 @@ def market(p, u, state: State, t: Array, considered: Array) -> tuple[Sales, Floa
     r"""One period's sales and the search penalty.
 
     $V_{ik} = v_0 + B(\omega_k y_i + (1-\omega_k) x_i - .85) - b_p p_i - (1+\chi)\Phi$ for creators; AI model j has
-    $(T, C)$, a step $d_A (1 - j)$, j = 0, 1, 2, and $\Phi$; outside good 0; with n creators $v_0$ falls by ln(n/50).
+    $(T, C)$, a step $d_A (1 - j)$, j = 0, 1, 2, and $\Phi$; outside good 0; with n creators their $v_0$ falls by ln(n/50),
+    that of the AI models does not: the same models meet the same mass of human content.
     An adopter sells quality $(\max(x, T), \min(y, C))$ at cost $c_A$ with the penalty of AI content, to those
     who consider AI.
     """
@@ -180,7 +181,7 @@ def market(p, u, state: State, t: Array, considered: Array) -> tuple[Sales, Floa
     penalty = (1 + (1 - a) * p.chi_ab) * phi
     utility = level + p.B * (x - 0.85) - p.bp * price - penalty + omega * (p.B * (y - x))
     steps = p.dA * (1.0 - jnp.arange(p.J_A))
-    ai_utility = level + p.B * (omega * C + (1 - omega) * T - 0.85) + steps - p.bp * ai_price - phi
+    ai_utility = p.v0 + p.B * (omega * C + (1 - omega) * T - 0.85) + steps - p.bp * ai_price - phi
 
     # Logit shares, scaled by each taste's best alternative so that no exponential overflows.
     top = jnp.maximum(jnp.maximum(jnp.max(utility, axis=1), jnp.max(ai_utility, axis=1)), 0.0)[:, None]
