@@ -70,14 +70,31 @@ def _tracked(f: Gaps, tol: float, max_steps: int, x0: Array, inverse: Array, arg
     return _broyden(f, tol, max_steps, x0, inverse, args)
 
 
-@_tracked.defjvp
+@partial(_tracked.defjvp, symbolic_zeros=True)
 def _tracked_jvp(f: Gaps, tol: float, max_steps: int, primals: Any, tangents: Any) -> Any:
     x0, inverse, args = primals
     root = _tracked(f, tol, max_steps, x0, inverse, args)
     jacobian = jax.jacfwd(f)(root.x, args)
-    _, rhs = jax.jvp(lambda a: f(root.x, a), (args,), (tangents[2],))
+    # Only what is differentiated: constants in `args` would otherwise double the work and the compilation.
+    leaves, tree = jax.tree.flatten(args)
+    dots = jax.tree.leaves(tangents[2], is_leaf=_is_zero)
+    moving = [i for i, dot in enumerate(dots) if not _is_zero(dot)]
+
+    def of_moving(*values: Array) -> Array:
+        filled = list(leaves)
+        for i, value in zip(moving, values, strict=True):
+            filled[i] = value
+        return f(root.x, jax.tree.unflatten(tree, filled))
+
     fixed = jnp.zeros_like(root.inverse), jnp.zeros_like(root.residual)
+    if not moving:
+        return root, Tracked(jnp.zeros_like(root.x), *fixed)
+    _, rhs = jax.jvp(of_moving, tuple(leaves[i] for i in moving), tuple(dots[i] for i in moving))
     return root, Tracked(-solve_small(jacobian, rhs), *fixed)
+
+
+def _is_zero(x: Any) -> bool:
+    return isinstance(x, jax.custom_derivatives.SymbolicZero)
 
 
 def track_root(
