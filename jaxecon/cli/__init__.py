@@ -1,0 +1,47 @@
+"""The command line: `jaxecon COMMAND ...`.
+
+Exit codes: 0 done; 1 the computation failed (the message says what is safe); 2 bad input, found before any
+computing; 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from jaxecon.cli.arguments import build_parser
+from jaxecon.core.errors import InputError, JaxeconError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    try:
+        args = build_parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has printed its message
+        return int(stop.code or 0)
+    try:
+        return _run(args)
+    except InputError as error:
+        sys.stderr.write(f"jaxecon: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("jaxecon: interrupted; files that were finished are safe, a sweep goes on with --resume\n")
+        return 130
+    except BrokenPipeError:  # the reader closed the pipe, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (JaxeconError, OSError, MemoryError) as error:
+        sys.stderr.write(
+            f"jaxecon: {error or type(error).__name__}\n  Files that were finished are safe; a sweep goes on with --resume\n"
+        )
+        return 1
+
+
+def _run(args) -> int:
+    from jaxecon.cli import commands, output
+    from jaxecon.cli.cache import use_compilation_cache
+
+    output.check_target(args)
+    use_compilation_cache(args.no_cache)
+    result = commands.COMMANDS[args.command](args)
+    output.deliver(result, args)
+    return result.code

@@ -1,0 +1,409 @@
+"""One function per command: from parsed arguments to a `Result`."""
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxecon.cli.arguments import parse_axes, read_point, read_prior
+from jaxecon.cli.output import Result, Table, progress_bar
+from jaxecon.core.discovery import load, models
+from jaxecon.core.errors import InputError
+from jaxecon.core.fields import GRADES, Field, fields_of
+from jaxecon.core.inputs import diff_sets, load_set, set_names
+from jaxecon.core.model import EXPECTATIONS
+
+
+def _precision(args: argparse.Namespace) -> str:
+    return "float32" if args.x32 else "float64"
+
+
+def _names(text: str) -> list[str]:
+    return [n.strip() for n in text.split(",") if n.strip()]
+
+
+def list_models(args: argparse.Namespace) -> Result:
+    """`jaxecon models`."""
+    payload = [
+        {
+            "name": m.name,
+            "title": m.title,
+            "paper": m.paper,
+            "layers": list(m.layers),
+            "counts": {
+                "params": len(fields_of(m.Params)),
+                "instruments": len(fields_of(m.Policy)),
+                "outcomes": len(fields_of(m.Outcomes)),
+                "claims": len(m.claims),
+            },
+        }
+        for m in models().values()
+    ]
+    rows = [[r["name"], r["title"], r["layers"], *r["counts"].values()] for r in payload]
+    columns = ["model", "title", "layers", "params", "instruments", "outcomes", "claims"]
+    records = [
+        {**{k: r[k] for k in ("name", "title", "paper")}, "layers": " ".join(r["layers"]), **r["counts"]}
+        for r in payload
+    ]
+    return Result(payload, [Table("Models", columns, rows)], records)
+
+
+def _describe(f: Field) -> dict[str, Any]:
+    return {
+        "name": f.name, "symbol": f.symbol, "unit": f.unit, "bounds": list(f.bounds), "box": list(f.box) if f.box else None,
+        "default": f.default, "grade": f.grade, "source": f.source, "doc": f.doc, "kind": f.kind, "choices": list(f.choices),
+        "layer": f.layer,
+    }  # fmt: skip
+
+
+def show(args: argparse.Namespace) -> Result:
+    """`jaxecon show MODEL`."""
+    m = load(args.model)
+    groups = {"params": m.Params, "instruments": m.Policy, "outcomes": m.Outcomes}
+    described = {k: [_describe(f) for f in fields_of(c).values()] for k, c in groups.items()}
+    claims = [
+        {"id": c.id, "statement": c.statement, "grade": c.grade, "expectation": c.expectation, "cost": c.cost,
+         "max_draws": c.max_draws, "note": c.note, "parts": [p.id for p in c.parts]}
+        for c in m.claims
+    ]  # fmt: skip
+    layers = {n: x.doc for n, x in {**m.dynamics, **m.agents}.items()}
+    payload = {
+        "name": m.name, "title": m.title, "paper": m.paper, "layers": list(m.layers), "layer_names": layers, **described,
+        "claims": claims, "regimes": {k: dict(v) for k, v in m.regimes.items()}, "sets": set_names(m),
+        "reasons": {name: why for name, why in m.reasons.values()}, "grades": GRADES, "expectations": EXPECTATIONS,
+    }  # fmt: skip
+    tables = []
+    for kind, fields in described.items():
+        if kind == "outcomes":
+            columns = ["name", "symbol", "unit", "meaning"]
+            rows = [[f["name"], f["symbol"], f["unit"], f["doc"]] for f in fields]
+        else:
+            columns = ["name", "default", "bounds", "unit", "grade", "meaning", "source"]
+            rows = [
+                [f["name"], f["default"], f["choices"] or f["bounds"], f["unit"], f["grade"], f["doc"], f["source"]]
+                for f in fields
+            ]
+        tables.append(Table(f"{m.title}: {kind}", columns, rows))
+    tables.append(
+        Table(
+            "Claims",
+            ["id", "grade", "expectation", "statement"],
+            [[c["id"], c["grade"], c["expectation"], c["statement"]] for c in claims],
+        )
+    )
+    tables.append(
+        Table(
+            "Regimes",
+            ["name", "instruments"],
+            [[k, ", ".join(f"{n}={x:g}" for n, x in v.items()) or "neutral"] for k, v in m.regimes.items()],
+        )
+    )
+    records = [
+        {"role": k, **{n: x if not isinstance(x, list) else json.dumps(x) for n, x in f.items()}}
+        for k, fields in described.items()
+        for f in fields
+    ]
+    return Result(payload, tables, records, notes=[f"sets: {', '.join(set_names(m)) or 'none'}"])
+
+
+def sets(args: argparse.Namespace) -> Result:
+    """`jaxecon sets MODEL [A B]`."""
+    m = load(args.model)
+    if not args.names:
+        found = [load_set(m, name) for name in set_names(m)]
+        payload = [
+            {"name": s.name, "doc": s.doc, "source": s.source, "params": s.params, "policy": s.policy} for s in found
+        ]
+        rows = [
+            [s.name, s.doc, s.source, ", ".join(f"{k}={v}" for k, v in {**s.params, **s.policy}.items())] for s in found
+        ]
+        return Result(payload, [Table(f"Parameter sets of {m.name}", ["name", "meaning", "source", "values"], rows)],
+                      [{"name": s.name, "doc": s.doc, "source": s.source} for s in found])  # fmt: skip
+    if len(args.names) != 2:
+        raise InputError(
+            [f"{len(args.names)} set(s) given; name two sets to compare, or none to list them"], "the sets"
+        )
+    rows = diff_sets(m, *(load_set(m, name) for name in args.names))
+    columns = ["name", "unit", "default", *args.names]
+    table = Table(
+        "Where the sets differ", columns, [[r["name"], r["unit"], r["default"], r["first"], r["second"]] for r in rows]
+    )
+    return Result({"model": m.name, "sets": args.names, "differences": rows}, [table], rows)
+
+
+def solve(args: argparse.Namespace) -> Result:
+    """`jaxecon solve MODEL`; exit code 1 if the point has no certified solution."""
+    from jaxecon.analysis.solve import solve as run
+    from jaxecon.core.results import settings
+
+    m = load(args.model)
+    p, u = read_point(m, args)
+    ds = run(m, p, u, precision=_precision(args))
+    code = int(ds.status)
+    name, why = m.reason(code)
+    kinds = (
+        [str(b) for b, holds in zip(ds.branch.values, ds.branch_holds.values) if holds] if "branch" in ds.coords else []
+    )
+    fields = fields_of(m.Outcomes)
+    payload = {
+        "model": m.name, "params": settings(p), "policy": settings(u),
+        "outcomes": {n: {"value": float(ds[n]), "unit": f.unit, "symbol": f.symbol} for n, f in fields.items()},
+        "max_residual": float(ds.max_residual), "status": name, "status_code": code, "reason": why, "branches": kinds,
+        "residuals": {str(n): float(v) for n, v in zip(ds.identity.values, ds.residual.values)} if "identity" in ds.coords else {},
+        "provenance": {k: v for k, v in ds.attrs.items() if k not in ("params", "policy")},
+    }  # fmt: skip
+    rows = [[n, f.symbol, float(ds[n]), f.unit, f.doc] for n, f in fields.items()]
+    notes = [
+        f"{name}: {why}",
+        f"largest residual {float(ds.max_residual):.1e}",
+        f"branches: {', '.join(kinds) or 'none'}",
+    ]
+    records = [{"name": n, "symbol": f.symbol, "value": float(ds[n]), "unit": f.unit} for n, f in fields.items()]
+    return Result(
+        payload,
+        [Table(m.title, ["outcome", "symbol", "value", "unit", "meaning"], rows)],
+        records,
+        notes,
+        0 if code == 0 else 1,
+    )
+
+
+def simulate(args: argparse.Namespace) -> Result:
+    """`jaxecon simulate MODEL --layer ...`."""
+    from jaxecon.analysis.simulate import find_layer
+    from jaxecon.analysis.simulate import simulate as run
+
+    m = load(args.model)
+    p, u = read_point(m, args)
+    kind, name, layer = find_layer(m, args.layer)
+    agents = kind == "agents"
+    if not agents and args.agents is not None:
+        raise InputError([f"--agents applies to agent layers only, not to the dynamics layer {name!r}"], "the options")
+    more: dict[str, Any] = {"n": args.agents, "periods": args.periods} if agents else {"steps": args.periods}
+    if not agents and args.periods:  # keep the layer's own step
+        more["horizon"] = layer.horizon * args.periods / layer.steps
+    with progress_bar(f"simulate {m.name} {name}"):
+        ds = run(
+            m,
+            name,
+            params=p,
+            policy=u,
+            seeds=args.seeds,
+            seed=args.seed,
+            smooth=args.smooth,
+            precision=_precision(args),
+            **more,
+        )
+    series = {
+        str(n): {
+            "unit": v.attrs.get("units"),
+            "symbol": v.attrs.get("symbol"),
+            "doc": v.attrs.get("doc"),
+            "dims": [str(d) for d in v.dims],
+            "values": v.values,
+        }
+        for n, v in ds.data_vars.items()
+    }
+    coords = {str(n): v.values for n, v in ds.coords.items()}
+    payload = {
+        "model": m.name,
+        "layer": name,
+        "kind": kind,
+        "coords": coords,
+        "series": series,
+        "provenance": dict(ds.attrs),
+    }
+    flat = ds[[n for n, v in ds.data_vars.items() if set(v.dims) <= {"seed", "time"}]]
+    mean = flat.mean("seed") if "seed" in flat.dims else flat
+    time = next(iter(d for d in mean.dims if d != "seed"), None)
+    count = mean.sizes[time] if time else 1
+    shown = np.unique(np.linspace(0, count - 1, min(count, 9)).round().astype(int))
+    columns = [str(time), *(f"{float(mean[time][k]):g}" for k in shown)] if time else ["series", "value"]
+    rows = [
+        [str(n), *np.atleast_1d(v.values)[shown if v.ndim else [0]].tolist()]
+        for n, v in mean.data_vars.items()
+        if v.ndim or not time
+    ]
+    title = f"{m.title}: {name}" + (f", mean of {args.seeds} seeds" if agents and args.seeds > 1 else "")
+    records = flat.to_dataframe().reset_index().to_dict("records")
+    return Result(payload, [Table(title, columns, rows)], records)  # pyright: ignore
+
+
+def sweep(args: argparse.Namespace) -> Result:
+    """`jaxecon sweep MODEL name=lo:hi:n ... -o study.zarr`."""
+    from jaxecon.analysis.sweep import sweep as run
+
+    m = load(args.model)
+    p, u = read_point(m, args)
+    store = args.output if args.output and args.output.endswith(".zarr") else None
+    if args.resume and not store:
+        raise InputError(["--resume needs the store to go on with: -o study.zarr"], "the options")
+    with progress_bar(f"sweep {m.name}") as progress:
+        ds = run(
+            m, parse_axes(args.axes, args.design), design=args.design, points=args.points, params=p, policy=u, store=store,
+            resume=args.resume, seed=args.seed, progress=progress, precision=_precision(args),
+        )  # fmt: skip
+    failed = json.loads(ds.attrs["failed"])
+    summary: dict[str, Any] = {
+        "model": m.name, "design": args.design, "axes": {str(n): v.values for n, v in ds.coords.items()}, "cells": ds.attrs["cells"],
+        "solved": ds.attrs["solved"], "failed": failed, "max_residual": float(ds.max_residual.max()), "provenance": dict(ds.attrs),
+    }  # fmt: skip
+    if store:
+        payload = {**summary, "store": store}
+    else:
+        payload = {
+            **summary,
+            "dims": [str(d) for d in ds.status.dims],
+            "outcomes": {str(n): ds[n].values for n in fields_of(m.Outcomes)},
+            "status": ds.status.values,
+        }
+    rows = []
+    for n, f in fields_of(m.Outcomes).items():
+        v = ds[n].values[np.isfinite(ds[n].values)]
+        rows.append([n, f.unit, *(float(x) for x in ((v.min(), np.median(v), v.max()) if v.size else (math.nan,) * 3))])
+    notes = [
+        f"{summary['solved']} of {summary['cells']} cells solved, largest residual of the solved {_largest(ds):.1e}"
+    ]
+    notes += [
+        f"{count} cells {name}: {dict(m.reasons.values()).get(name, 'see jaxecon show')}"
+        for name, count in failed.items()
+    ]
+    records = ds.to_dataframe().reset_index().to_dict("records") if args.output and args.output.endswith(".csv") else []
+    table = Table(f"{m.title}: {summary['cells']} cells", ["outcome", "unit", "least", "median", "largest"], rows)
+    return Result(payload, [table], records, notes, written=[store] if store else [])  # pyright: ignore
+
+
+def _largest(ds: Any) -> float:
+    residuals = ds.max_residual.values[ds.status.values == 0]
+    return float(residuals.max()) if residuals.size else math.nan
+
+
+def optimize(args: argparse.Namespace) -> Result:
+    """`jaxecon optimize MODEL --instruments a,b`; exit code 1 if the first-order conditions do not hold."""
+    from jaxecon.analysis.optimize import OptimumStatus
+    from jaxecon.analysis.optimize import optimize as run
+
+    m = load(args.model)
+    p, u = read_point(m, args)
+    with progress_bar(f"optimize {m.name}"):
+        best = run(
+            m, _names(args.instruments), objective=args.objective, params=p, policy=u, method=args.method, starts=args.starts,
+            steps=args.steps, seed=args.seed, precision=_precision(args),
+        )  # fmt: skip
+    units = fields_of(m.Policy)
+    payload = {
+        "model": m.name, "objective": best.objective, "value": best.value, "reference": best.reference, "gain": best.value - best.reference,
+        "instruments": best.values, "bounds": best.bounds, "at_bounds": best.at_bounds, "kkt_residual": best.kkt_residual,
+        "status": best.status.name, "reason": best.status.value, "agreement": best.agreement,
+        "outcomes": best.outcomes, "starts": best.starts, "ends": best.ends, "end_values": best.end_values, "provenance": best.record,
+    }  # fmt: skip
+    rows = [[n, v, units[n].unit, list(best.bounds[n]), best.at_bounds.get(n, "")] for n, v in best.values.items()]
+    unit = fields_of(m.Outcomes)[best.objective].unit
+    notes = [
+        f"{best.objective} {best.value:.6g} {unit}; before {best.reference:.6g}; gain {best.value - best.reference:+.3g}",
+        f"{best.status.name}: {best.status.value}",
+        f"KKT residual {best.kkt_residual:.1e}; {best.agreement:.0%} of {len(best.starts)} starts agree",
+    ]
+    records = [
+        {"instrument": n, "value": v, "unit": units[n].unit, "lo": best.bounds[n][0], "hi": best.bounds[n][1]}
+        for n, v in best.values.items()
+    ]
+    ok = best.status in (OptimumStatus.OPTIMAL, OptimumStatus.AT_BOUND)
+    return Result(
+        payload,
+        [Table(f"{m.title}: best policy", ["instrument", "value", "unit", "bounds", "at bound"], rows)],
+        records,
+        notes,
+        0 if ok else 1,
+    )
+
+
+def sensitivity(args: argparse.Namespace) -> Result:
+    """`jaxecon sensitivity MODEL --method ...`."""
+    from jaxecon.analysis.sensitivity import sensitivity as run
+
+    m = load(args.model)
+    p, u = read_point(m, args)
+    with progress_bar(f"{args.method} {m.name}") as progress:
+        ds = run(
+            m, args.method, samples=args.samples, outcomes=args.outcome, params=p, policy=u, prior=read_prior(args.prior),
+            second_order=args.second_order, seed=args.seed, progress=progress, precision=_precision(args),
+        )  # fmt: skip
+    measures = [n for n, v in ds.data_vars.items() if v.dims == ("outcome", "parameter")]
+    outcomes, parameters = ([str(x) for x in ds[d].values] for d in ("outcome", "parameter"))
+    extra = {str(n): {"dims": list(v.dims), "values": v.values} for n, v in ds.data_vars.items() if n not in measures}
+    payload = {
+        "model": m.name, "method": args.method, "outcomes": outcomes, "parameters": parameters,
+        "measures": {str(n): {o: dict(zip(parameters, ds[n].sel(outcome=o).values.tolist())) for o in outcomes} for n in measures},
+        "other": extra, "provenance": dict(ds.attrs),
+    }  # fmt: skip
+    goal = m.objective if m.objective in outcomes else outcomes[0]
+    lead = next(n for n in ("total", "mu_star", "nu", "elasticity") if n in measures)
+    one = ds.sel(outcome=goal)
+    order = np.argsort(-np.abs(np.nan_to_num(one[lead].values)))
+    rows = [[parameters[k], *(float(one[n].values[k]) for n in measures)] for k in order]
+    records = [{"outcome": o, "parameter": q, **{str(n): float(ds[n].values[i, k]) for n in measures}}
+               for i, o in enumerate(outcomes) for k, q in enumerate(parameters)]  # fmt: skip
+    return Result(
+        payload, [Table(f"{m.title}: {args.method} for {goal}", ["parameter", *map(str, measures)], rows)], records
+    )
+
+
+def claims(args: argparse.Namespace) -> Result:
+    """`jaxecon claims [MODEL]`."""
+    from jaxecon.analysis.claims import claims as run
+
+    chosen = [load(name) for name in args.models] or list(models().values())
+    if len(chosen) > 1 and (args.values or args.regime or args.parameter_set or args.ids or args.prior):
+        raise InputError(["-p, --regime, --set, --id and --prior belong to one model; name it"], "the options")
+    points = [read_point(m, args) for m in chosen]
+    prior = read_prior(args.prior)
+    payload, rows, records = [], [], []
+    for m, (p, u) in zip(chosen, points):
+        with progress_bar(f"claims {m.name}") as progress:
+            found = run(m, args.ids, draws=args.draws, seed=args.seed, params=p, policy=u, prior=prior, progress=progress,
+                        boundary=False, precision=_precision(args))  # fmt: skip
+        for claim in found:
+            payload.append({"model": m.name, **claim.to_dict()})
+            for c in (claim, *claim.parts):
+                verdict = {True: "holds", False: "fails", None: "-"}[c.holds]
+                rows.append([c.id, c.grade, c.expectation, c.margin, verdict, c.share, c.draws, c.statement])
+                records.append({"model": m.name, "id": c.id, "statement": c.statement, "grade": c.grade, "expectation": c.expectation,
+                                "margin": c.margin, "holds": c.holds, "share": c.share, "draws": c.draws})  # fmt: skip
+    columns = ["id", "grade", "expectation", "margin", "baseline", "share of box", "draws", "statement"]
+    notes = sorted({f"{c['id']}: {message}" for c in payload for message in c["messages"]})
+    return Result(payload, [Table("Claims", columns, rows)], records, notes)
+
+
+def report(args: argparse.Namespace) -> Result:
+    """`jaxecon report [MODEL ...]`."""
+    from jaxecon.report import write_report
+
+    chosen = [load(name) for name in args.models] or list(models().values())
+    with progress_bar("report") as progress:
+        path = write_report(chosen, args.output or "report.html", draws=args.draws, samples=args.samples, seed=args.seed,
+                            quick=args.quick, progress=progress)  # fmt: skip
+    folder = path.with_name(path.stem + "_data")
+    payload = {"report": str(path), "data": str(folder), "models": [m.name for m in chosen]}
+    return Result(
+        payload, [], [payload], written=list(dict.fromkeys([args.output or str(path), str(path), str(folder)]))
+    )
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
+    "models": list_models,
+    "show": show,
+    "sets": sets,
+    "solve": solve,
+    "simulate": simulate,
+    "sweep": sweep,
+    "optimize": optimize,
+    "sensitivity": sensitivity,
+    "claims": claims,
+    "report": report,
+}
+
+__all__: Sequence[str] = ["COMMANDS"]
