@@ -10,13 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxecon.analysis.designs import Progress, replace
+from jaxecon.analysis.designs import Progress
 from jaxecon.core.fields import Field, fields_of
 from jaxecon.core.model import NOT_FINITE, RESTRICTED, SOLVED, Model, evaluate_pure
 
 CHUNK = 16384
-# Points that march in step inside a chunk: a vmapped solver waits for its slowest member, so small groups win.
-GROUP = 1024
+# Points of one compiled call. Compilation, not arithmetic, is what a study waits for: every analysis calls the same
+# compiled function, whatever its names and number of points. Small groups also win because a vmapped solver waits
+# for its slowest member.
+GROUP = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,18 +29,16 @@ class Response:
     """
 
     model: Model
-    names: tuple[str, ...]
     group: int = GROUP
 
     def fields(self) -> dict[str, Field]:
-        """Declarations of the outcomes, by name."""
-        known = fields_of(self.model.Outcomes)
-        return {n: known[n] for n in self.names}
+        """Declarations of the outcomes, by name, in the order of the row."""
+        return fields_of(self.model.Outcomes)
 
     def values(self, p: Any, u: Any) -> tuple[Array, Array, Array]:
         """Outcomes, largest residual, status."""
         evaluation = evaluate_pure(self.model, p, u)
-        values = jnp.stack([getattr(evaluation.outcomes, n) for n in self.names])
+        values = jnp.stack([getattr(evaluation.outcomes, n) for n in self.fields()])
         return values, evaluation.max_residual, evaluation.status
 
     def __call__(self, p: Any, u: Any) -> Float[Array, " rows"]:
@@ -51,44 +51,43 @@ class Response:
 
 @dataclasses.dataclass(frozen=True)
 class TerminalResponse(Response):
-    """The last value of each time series of a dynamic layer, in place of the outcomes."""
+    """The last value of each series over time of a dynamic layer, in place of the outcomes."""
 
     layer: str = ""
     group: int = 32
 
     def fields(self) -> dict[str, Field]:
         known = fields_of(self.model.dynamics[self.layer].Result)
-        return {n: known[n] for n in self.names}
+        return {n: f for n, f in known.items() if len(f.dims) == 1 and f.dims != (n,)}
 
     def values(self, p: Any, u: Any) -> tuple[Array, Array, Array]:
         layer = self.model.dynamics[self.layer]
         path = layer.run(p, u, jnp.linspace(0.0, layer.horizon, layer.steps + 1, dtype=p_dtype(p, u)))
-        values = jnp.stack([getattr(path, n)[-1] for n in self.names])
+        values = jnp.stack([getattr(path, n)[-1] for n in self.fields()])
         return values, jnp.zeros((), values.dtype), jnp.where(jnp.all(jnp.isfinite(values)), SOLVED, NOT_FINITE)
 
 
-def terminal_names(model: Model, layer: str) -> tuple[str, ...]:
-    """Series of a dynamic layer that are scalars at each time."""
-    fields = fields_of(model.dynamics[layer].Result)
-    return tuple(n for n, f in fields.items() if len(f.dims) == 1 and f.dims != (n,))
+@eqx.filter_jit
+def _rows(response: Response, p: Any, u: Any) -> Array:
+    return jax.vmap(response)(p, u)
 
 
 @eqx.filter_jit
-def _rows(response: Response, names: tuple[str, ...], p: Any, u: Any, vectors: Array) -> Array:
-    return in_groups(lambda vector: response(*replace(p, u, names, vector)), vectors, response.group)
+def _rows_and_slopes(response: Response, p: Any, u: Any, p_dot: Any, u_dot: Any) -> tuple[Array, Array]:
+    def one(p: Any, u: Any, p_dot: Any, u_dot: Any) -> tuple[Array, Array]:
+        return jax.jvp(response, (p, u), (p_dot, u_dot))
+
+    return jax.vmap(one)(p, u, p_dot, u_dot)
 
 
-@eqx.filter_jit
-def _rows_and_slopes(response: Response, names: tuple[str, ...], p: Any, u: Any, vectors: Array) -> Any:
-    def one(vector: Array) -> tuple[Array, Array]:
-        def row(v: Array) -> tuple[Array, Array]:
-            found = response(*replace(p, u, names, v))
-            return found[:-2], found
-
-        slopes, found = jax.jacfwd(row, has_aux=True)(vector)
-        return found, slopes
-
-    return in_groups(one, vectors, min(response.group, 256))
+def _spread(p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray) -> tuple[Any, Any]:
+    """Parameters and policy with every leaf along the batch: one compiled function serves any choice of names."""
+    n, dtype = len(vectors), p_dtype(p, u)
+    p, u = jax.tree.map(lambda x: np.broadcast_to(np.asarray(x), (n, *np.shape(x))), (p, u))
+    columns = {name: np.ascontiguousarray(vectors[:, i]).astype(dtype) for i, name in enumerate(names)}
+    nature = {k: v for k, v in columns.items() if hasattr(p, k)}
+    government = {k: v for k, v in columns.items() if not hasattr(p, k)}
+    return dataclasses.replace(p, **nature), dataclasses.replace(u, **government)
 
 
 def in_groups(f: Callable[[Any], Any], xs: Any, group: int = GROUP) -> Any:
@@ -122,12 +121,35 @@ def p_dtype(p: Any, u: Any) -> Any:
     return jax.tree.leaves((p, u))[0].dtype
 
 
-def evaluate_rows(
-    response: Response, p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray, *, size: int
-) -> np.ndarray:
-    """Rows of outcomes, largest residual and status at up to `size` points; shape `[n, outcomes + 2]`."""
-    rows = _rows(response, names, p, u, jnp.asarray(padded(vectors, size), p_dtype(p, u)))
-    return np.asarray(rows)[: len(vectors)]
+def evaluate_rows(response: Response, p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray) -> np.ndarray:
+    """Rows of outcomes, largest residual and status at any number of points; shape `[n, outcomes + 2]`."""
+    parts = []
+    for _, start, stop in chunks_of(len(vectors), response.group):
+        rows = _rows(response, *_spread(p, u, names, padded(vectors[start:stop], response.group)))
+        parts.append(np.asarray(rows)[: stop - start])
+    return np.concatenate(parts)
+
+
+def evaluate_slopes(
+    response: Response, p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and their exact derivatives by the named fields, shapes `[n, outcomes + 2]` and `[n, outcomes, k]`.
+
+    One direction per point of the batch: the compiled function is the same for any names and any number of points.
+    """
+    n, k = vectors.shape
+    points = np.repeat(vectors, k, axis=0)
+    directions = np.tile(np.eye(k), (n, 1))
+    zero = jax.tree.map(lambda x: np.zeros(np.shape(x), np.asarray(x).dtype), (p, u))
+    rows, slopes = [], []
+    for _, start, stop in chunks_of(n * k, response.group):
+        at = _spread(p, u, names, padded(points[start:stop], response.group))
+        along = _spread(*zero, names, padded(directions[start:stop], response.group))
+        row, slope = _rows_and_slopes(response, *at, *along)
+        rows.append(np.asarray(row)[: stop - start])
+        slopes.append(np.asarray(slope)[: stop - start])
+    tangents = np.concatenate(slopes).reshape(n, k, -1)[..., :-2]
+    return np.concatenate(rows)[::k], np.moveaxis(tangents, 1, 2)
 
 
 def evaluate_many(
@@ -138,21 +160,18 @@ def evaluate_many(
     vectors: np.ndarray,
     *,
     slopes: bool = False,
-    chunk: int = CHUNK,
     progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Rows at all points, chunk after chunk; with `slopes` also the derivatives, shape `[n, outcomes, k]`."""
+    """Rows at all points, and with `slopes` their derivatives; `progress` hears of every chunk."""
     n = len(vectors)
-    size = chunk_size(n, chunk)
     rows, derivatives = [], []
-    for _, start, stop in chunks_of(n, size):
-        batch = jnp.asarray(padded(vectors[start:stop], size), p_dtype(p, u))
+    for _, start, stop in chunks_of(n, CHUNK // (len(names) if slopes else 1) or 1):
         if slopes:
-            found, slope = _rows_and_slopes(response, names, p, u, batch)
-            derivatives.append(np.asarray(slope)[: stop - start])
+            found, slope = evaluate_slopes(response, p, u, names, vectors[start:stop])
+            derivatives.append(slope)
         else:
-            found = _rows(response, names, p, u, batch)
-        rows.append(np.asarray(found)[: stop - start])
+            found = evaluate_rows(response, p, u, names, vectors[start:stop])
+        rows.append(found)
         if progress is not None:
             progress(stop, n, {"points": stop})
     return np.concatenate(rows), np.concatenate(derivatives) if slopes else None

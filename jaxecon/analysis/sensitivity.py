@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from jaxecon.analysis.batch import Response, TerminalResponse, evaluate_many, terminal_names
+from jaxecon.analysis.batch import Response, TerminalResponse, evaluate_many
 from jaxecon.analysis.designs import (
     Box,
     Progress,
@@ -45,6 +45,7 @@ class _Task:
 
     model: Model
     response: Response
+    outcomes: tuple[str, ...]
     box: Box
     p: Any
     u: Any
@@ -56,11 +57,17 @@ class _Task:
 
     def evaluate(self, unit: np.ndarray, slopes: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
         """Rows at points of the unit cube, any leading shape."""
-        points = self.box.scale(unit.reshape(-1, unit.shape[-1]))
+        rows, found = self.evaluate_at(self.box.scale(unit.reshape(-1, unit.shape[-1])), slopes)
+        return rows.reshape(*unit.shape[:-1], -1), found
+
+    def evaluate_at(self, points: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        """Rows (the chosen outcomes, largest residual, status) and derivatives at points, shape `[n, k]`."""
         rows, found = evaluate_many(
             self.response, self.p, self.u, self.box.names, points, slopes=slopes, progress=self.progress
         )
-        return rows.reshape(*unit.shape[:-1], -1), found
+        order = list(self.response.fields())
+        chosen = [order.index(n) for n in self.outcomes]
+        return rows[:, [*chosen, -2, -1]], None if found is None else found[:, chosen]
 
 
 def _counts(task: _Task, rows: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
@@ -151,7 +158,7 @@ def _derivative(task: _Task) -> tuple[Variables, dict[str, Any]]:
 
 def _elasticities(task: _Task) -> tuple[Variables, dict[str, Any]]:
     x = np.asarray(get_values(task.p, task.u, task.box.names), float)
-    rows, slopes = evaluate_many(task.response, task.p, task.u, task.box.names, x[None], slopes=True)
+    rows, slopes = task.evaluate_at(x[None], True)
     assert slopes is not None
     y, slope, status = rows[0, :-2], slopes[0], int(rows[0, -1])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -218,7 +225,7 @@ def sensitivity(
     problems += count_problems(samples=samples, resamples=resamples) + seed_problems(seed)
     if second_order and method in METHODS and method != "sobol":
         problems.append(f"second_order applies to the method 'sobol', not to {method!r}")
-    response, layers, why = _response(model, layer, outcomes)
+    response, chosen, layers, why = _response(model, layer, outcomes)
     problems += why
     if method == "elasticities":
         box, why = _point_box(model, names, p, u, layers)
@@ -229,15 +236,15 @@ def sensitivity(
     problems += why
     if problems or response is None:
         raise InputError(problems, f"the sensitivity analysis of {model.name}")
-    task = _Task(model, response, box, p, u, int(samples), second_order, int(resamples), int(seed), progress)
+    task = _Task(model, response, chosen, box, p, u, int(samples), second_order, int(resamples), int(seed), progress)
     with jax.enable_x64(precision == "float64"):
         variables, about = _RUN[method](task)
     fields = inputs_of(model)
     coords: dict[str, Any] = {
-        "outcome": list(response.names),
+        "outcome": list(chosen),
         "parameter": list(box.names),
-        "outcome_symbol": ("outcome", [f.symbol for f in response.fields().values()]),
-        "outcome_unit": ("outcome", [f.unit for f in response.fields().values()]),
+        "outcome_symbol": ("outcome", [response.fields()[n].symbol for n in chosen]),
+        "outcome_unit": ("outcome", [response.fields()[n].unit for n in chosen]),
         "parameter_symbol": ("parameter", [fields[n].symbol for n in box.names]),
         "parameter_unit": ("parameter", [fields[n].unit for n in box.names]),
     }
@@ -255,16 +262,16 @@ def sensitivity(
 
 def _response(
     model: Model, layer: str, outcomes: Sequence[str] | None
-) -> tuple[Response | None, tuple[str, ...], list[str]]:
-    """What is read at each point, the layers whose parameters matter for it, and what is wrong."""
+) -> tuple[Response | None, tuple[str, ...], tuple[str, ...], list[str]]:
+    """What is read at each point, the chosen outcomes, the layers whose parameters matter, and what is wrong."""
     if layer == "equilibrium":
         chosen, problems = outcome_names(model, outcomes)
-        return Response(model, chosen), ("equilibrium",), problems
+        return Response(model), chosen, ("equilibrium",), problems
     name = next(iter(model.dynamics), "") if layer == "dynamics" else layer
     if name not in model.dynamics:
         known = ["equilibrium", *(["dynamics"] if model.dynamics else []), *model.dynamics]
-        return None, (), name_problems([layer], known, f"layer of {model.name} with derivatives")
-    known = terminal_names(model, name)
+        return None, (), (), name_problems([layer], known, f"layer of {model.name} with derivatives")
+    response = TerminalResponse(model, layer=name)
+    known = tuple(response.fields())
     chosen = known if outcomes is None else (outcomes,) if isinstance(outcomes, str) else tuple(outcomes)
-    problems = name_problems(chosen, known, f"series of {name}")
-    return TerminalResponse(model, chosen, layer=name), ("equilibrium", "dynamics"), problems
+    return response, chosen, ("equilibrium", "dynamics"), name_problems(chosen, known, f"series of {name}")

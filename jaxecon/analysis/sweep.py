@@ -125,7 +125,7 @@ def plan(model: Model, axes: Mapping[str, Any], design: str, points: int | None,
 
 
 def _evaluate_chunk(
-    model: Model, p: Any, u: Any, study: Study, start: int, stop: int, size: int, outcomes: tuple[str, ...]
+    model: Model, p: Any, u: Any, study: Study, start: int, stop: int, outcomes: tuple[str, ...]
 ) -> np.ndarray:
     """Rows of one chunk, shape `[rows, points]`; static axes take one compiled function per combination."""
     known = inputs_of(model)
@@ -140,11 +140,14 @@ def _evaluate_chunk(
     combinations = list(zip(*(study.columns[n][start:stop].tolist() for n in fixed), strict=True)) or [()] * len(
         vectors
     )
+    response = Response(model)
+    order = list(response.fields())
+    columns = [*(order.index(n) for n in outcomes), -2, -1]
     rows = np.empty((stop - start, len(outcomes) + 2), vectors.dtype)
     for combination in dict.fromkeys(combinations):
         mine = np.array([c == combination for c in combinations])
         q = dataclasses.replace(p, **dict(zip(fixed, combination, strict=True)))
-        rows[mine] = evaluate_rows(Response(model, outcomes), q, u, real, vectors[mine], size=size)
+        rows[mine] = evaluate_rows(response, q, u, real, vectors[mine])[:, columns]
     return rows.T
 
 
@@ -217,7 +220,7 @@ def sweep(
     with jax.enable_x64(precision == "float64"):
         for number, start, stop in chunks_of(study.size, size):
             if not finished[number]:
-                block = _evaluate_chunk(model, p, u, study, start, stop, size, chosen)
+                block = _evaluate_chunk(model, p, u, study, start, stop, chosen)
                 failed += int(np.sum(block[-1] != 0))
                 if sink:
                     sink.write(number, block)
