@@ -13,9 +13,12 @@ The AI envelope is kinked at q_A, so choices are non-convex: the middle of the q
 
 from jaxecon.core.model import Model
 from jaxecon.models.supply_shock.accounts import identities, outcomes
-from jaxecon.models.supply_shock.equilibrium import REASONS, equilibrium
+from jaxecon.models.supply_shock.claims import CLAIMS
+from jaxecon.models.supply_shock.equilibrium import REASONS, equilibrium, other_starts
 from jaxecon.models.supply_shock.params import Outcomes, Params, Policy
+from jaxecon.models.supply_shock.planner import planner_study
 from jaxecon.models.supply_shock.regimes import REGIMES, branches
+from jaxecon.models.supply_shock.threshold import threshold_study
 
 
 def constraints(p: Params) -> dict:
@@ -35,6 +38,9 @@ MODEL = Model(
     identities=identities,
     branches=branches,
     reasons=REASONS,
+    claims=CLAIMS,
     regimes=REGIMES,
+    studies={"planner": planner_study, "thresholds": threshold_study},
     constraints=constraints,
+    starts=other_starts,
 )

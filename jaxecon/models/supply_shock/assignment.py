@@ -168,7 +168,7 @@ def _jacobian(state: Array, args: _Args) -> Array:
     return jnp.concatenate([jnp.concatenate([prices, -volume_row[None]]), column[:, None]], axis=1)
 
 
-def _newton(state: Array, args: _Args, tol: float, max_steps: int) -> tuple[Array, Array]:
+def _newton(state: Array, args: _Args, tol: float, max_steps: int | Array) -> tuple[Array, Array]:
     """Damped Newton; returns the state and its largest residual."""
     shrink = jnp.asarray([1.0, 0.5, 0.2, 0.05, 0.01], state.dtype)
 
@@ -226,16 +226,16 @@ def assign(
     fixed = lax.stop_gradient(args)
     tol = tolerance(types.mass.dtype)
 
-    def cold(_: None) -> tuple[Array, Array]:
-        def stage(state: Array, factor: Array) -> tuple[Array, Array]:
-            return _newton(state, (*fixed[:4], fixed[4] * factor), tol, 40)
+    warm, warm_size = _newton(lax.stop_gradient(start), fixed, tol, 25)
+    good = warm_size <= tol
+    # Zero steps where the warm start was enough: in a batch only the failed cells keep the loop going.
+    limit = jnp.where(good, 0, 40)
 
-        state = first_guess(fixed[0], fixed[3].q)
-        state, sizes = lax.scan(stage, state, jnp.asarray(ANNEALING, state.dtype))
-        return state, sizes[-1]
+    def stage(state: Array, factor: Array) -> tuple[Array, Array]:
+        return _newton(state, (*fixed[:4], fixed[4] * factor), tol, limit)
 
-    state, size = _newton(lax.stop_gradient(start), fixed, tol, 25)
-    state, size = lax.cond(size <= tol, lambda _: (state, size), cold, None)
+    cold, sizes = lax.scan(stage, first_guess(fixed[0], fixed[3].q), jnp.asarray(ANNEALING, tau.dtype))
+    state, size = jnp.where(good, warm, cold), jnp.where(good, warm_size, sizes[-1])
     state, size = lax.stop_gradient((state, size))
     jac = lax.stop_gradient(_jacobian(state, fixed))
     state = state - jnp.linalg.solve(jac, excess(state, args))

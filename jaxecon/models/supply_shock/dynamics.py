@@ -12,6 +12,7 @@ from jaxecon.models.supply_shock import mean_field
 from jaxecon.models.supply_shock.assignment import Assignment, Types
 from jaxecon.models.supply_shock.mean_field import MarketPath, Space
 from jaxecon.models.supply_shock.params import Params, Policy
+from jaxecon.models.supply_shock.two_skill import TWO_SKILL
 
 _POINTS = 4
 
@@ -118,3 +119,5 @@ MEAN_FIELD = Dynamics(
     horizon=150.0,
     steps=301,
 )
+
+DYNAMICS = {"mean_field": MEAN_FIELD, "two_skill": TWO_SKILL}

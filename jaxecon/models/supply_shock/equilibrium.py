@@ -16,7 +16,7 @@ from jaxecon.core.model import Equilibrium as BaseEquilibrium
 from jaxecon.models.supply_shock import market
 from jaxecon.models.supply_shock.market import Cutoffs
 from jaxecon.models.supply_shock.params import Params, Policy
-from jaxecon.numerics.roots import bisect, find_root, solve_small
+from jaxecon.numerics.roots import Root, bisect, find_root, solve_small
 
 NOT_CUTOFFS = FIRST_REASON
 REASONS = {
@@ -182,12 +182,19 @@ def best_guess(p: Params, u: Policy, empty: Cutoffs, gain: Array, sample: Array)
     return ends[jnp.argmin(jnp.where(jnp.isnan(merits), jnp.inf, merits))]
 
 
+def no_ai_equilibrium(p: Params) -> tuple[Root, Cutoffs]:
+    """Pattern EH, the economy without AI: the root and its cutoffs."""
+    one = jnp.ones_like(p.q_A)
+    start = bisect(_no_ai_scalar, 1e-6 * one, one, p, steps=24)
+    alone = find_root(no_ai_condition, start[None], p, max_step=0.1)
+    s = alone.x[0]
+    return alone, Cutoffs(s, s, s)
+
+
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
     """Solve for the assignment; pure, unbatched, differentiable by the implicit function theorem."""
     one = jnp.ones_like(p.q_A)
-    start = bisect(_no_ai_scalar, 1e-6 * one, one, p, steps=40)
-    alone = find_root(no_ai_condition, start[None], p)
-    empty = Cutoffs(alone.x[0], alone.x[0], alone.x[0])
+    alone, empty = no_ai_equilibrium(p)
     sample = regret_sample(p, empty, 65)
     tolerance = 1e-9 if jnp.finfo(one.dtype).bits == 64 else 1e-5
     gain = regret_of(p, u, empty, lax.stop_gradient(sample))
@@ -204,3 +211,26 @@ def equilibrium(p: Params, u: Policy) -> Equilibrium:
     return Equilibrium(
         status=status.astype(jnp.int32), cutoffs=cutoffs, no_ai_cutoff=alone.x[0], regret=regret, uses_ai=uses_ai
     )
+
+
+def other_starts(p: Params, u: Policy) -> Equilibrium:
+    """Equilibria from nine other starts, spread over the ordered cutoffs: `[9]` in every leaf.
+
+    For checks of uniqueness: a path that ends in no equilibrium carries a status other than 0.
+    """
+    alone, empty = no_ai_equilibrium(p)
+    low, width = jnp.meshgrid(jnp.asarray([0.05, 0.25, 0.5]), jnp.asarray([0.1, 0.3, 0.6]))
+    first = low.ravel().astype(p.q_A.dtype)
+    starts_at = jnp.stack([0.8 * first, first, jnp.minimum(first + width.ravel().astype(first.dtype), 0.99)], axis=1)
+
+    def one(v: Array) -> Equilibrium:
+        guess = _newton_steps(indifference, v, lax.stop_gradient((p, u)), 30)
+        root = find_root(indifference, guess, (p, u), max_step=0.2)
+        x = Cutoffs(root.x[0], root.x[1], root.x[2])
+        regret = jnp.max(regret_of(p, u, x, lax.stop_gradient(regret_sample(p, x, 129)))) / money_scale(p)
+        ordered = (x.s_0 > 0) & (x.s_0 <= x.s_1) & (x.s_1 <= x.s_H) & (x.s_H <= 1)
+        found = alone.converged & root.converged & ordered
+        status = jnp.where(found, jnp.where(regret > 1e-8, NOT_CUTOFFS, SOLVED), NOT_CONVERGED)
+        return Equilibrium(status.astype(jnp.int32), x, empty.s_0, regret, x.s_H > x.s_1)
+
+    return jax.vmap(one)(starts_at)

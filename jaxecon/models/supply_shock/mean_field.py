@@ -113,11 +113,14 @@ def skill_payoff(space: Space, p: Params, u: Policy, best: Float[Array, " I"]) -
     return cells - space.maintenance(p) + u.reskilling_subsidy * space.lift(p)
 
 
-def stationary_state(space: Space, p: Params, u: Policy) -> tuple[Float[Array, " K1"], Float[Array, "..."]]:
+def stationary_state(
+    space: Space, p: Params, u: Policy, start: Float[Array, ""] | float = 1.0
+) -> tuple[Float[Array, " K1"], Float[Array, "..."]]:
     r"""Stationary prices and law (Theorem 3.4): $\mu^* \propto \exp(\pi(\cdot; p^*)/\sigma)$ and $p^*$ clears for $\mu^*$.
 
     Newton on the nodal prices and D_A alone: the law is a closed form of them. Returns the state and the log of the
-    law (up to a constant), whose derivative is that of the implicit function theorem (first order).
+    law (up to a constant), whose derivative is that of the implicit function theorem (first order). `start` scales
+    the first guess of prices and volume, for multi-start.
     """
     tol = tolerance(p.q_A.dtype)
     uniform = jnp.full(space.shape(p), 1.0, p.q_A.dtype)
@@ -158,7 +161,7 @@ def stationary_state(space: Space, p: Params, u: Policy) -> tuple[Float[Array, "
         return lax.while_loop(lambda c: (c[1] > tol) & (c[2] < 30), body, start)[0], None
 
     nodes = quality_grid(space.types(fixed_p, uniform / uniform.size, fixed_p.q_A), fixed_p.q_A, space.top(fixed_p)).q
-    state, _ = lax.scan(stage, first_guess(fixed_p, nodes), jnp.asarray(ANNEALING, nodes.dtype))
+    state, _ = lax.scan(stage, start * first_guess(fixed_p, nodes), jnp.asarray(ANNEALING, nodes.dtype))
     state = lax.stop_gradient(state)
     jac = lax.stop_gradient(jax.jacfwd(gap)(state, fixed_p, fixed_u, 1.0))
     state = state - jnp.linalg.solve(jac, gap(state, p, u, 1.0))
