@@ -13,7 +13,9 @@ The AI envelope is kinked at q_A, so choices are non-convex: the middle of the q
 
 from jaxecon.core.model import Model
 from jaxecon.models.supply_shock.accounts import identities, outcomes
+from jaxecon.models.supply_shock.agents import AGENTS
 from jaxecon.models.supply_shock.claims import CLAIMS
+from jaxecon.models.supply_shock.claims_agents import CLAIMS_AGENTS
 from jaxecon.models.supply_shock.equilibrium import REASONS, equilibrium, other_starts
 from jaxecon.models.supply_shock.params import Outcomes, Params, Policy
 from jaxecon.models.supply_shock.planner import planner_study
@@ -38,7 +40,8 @@ MODEL = Model(
     identities=identities,
     branches=branches,
     reasons=REASONS,
-    claims=CLAIMS,
+    claims=CLAIMS + CLAIMS_AGENTS,
+    agents=AGENTS,
     regimes=REGIMES,
     studies={"planner": planner_study, "thresholds": threshold_study},
     constraints=constraints,
