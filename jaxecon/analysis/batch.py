@@ -1,7 +1,7 @@
 """Many points through one compiled function, a chunk at a time, with bounded memory."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +14,8 @@ from jaxecon.analysis.designs import Progress
 from jaxecon.core.fields import Field, fields_of
 from jaxecon.core.model import NOT_FINITE, RESTRICTED, SOLVED, Model, evaluate_pure
 
-CHUNK = 16384
+# Points between two reports of progress, and of one write to a store.
+CHUNK = 8192
 # Points of one compiled call. Compilation, not arithmetic, is what a study waits for: every analysis calls the same
 # compiled function, whatever its names and number of points. Small groups also win because a vmapped solver waits
 # for its slowest member.
@@ -90,19 +91,6 @@ def _spread(p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray) -> tupl
     return dataclasses.replace(p, **nature), dataclasses.replace(u, **government)
 
 
-def in_groups(f: Callable[[Any], Any], xs: Any, group: int = GROUP) -> Any:
-    """`vmap(f)` over the leading axis, `group` elements at a time."""
-    n = jax.tree.leaves(xs)[0].shape[0]
-    if group == 1:
-        return jax.lax.map(f, xs)
-    return jax.vmap(f)(xs) if n <= group else jax.lax.map(f, xs, batch_size=group)
-
-
-def chunk_size(n: int, chunk: int) -> int:
-    """Points in a compiled chunk: `chunk`, or the next power of two for a smaller study (fewer compilations)."""
-    return chunk if n >= chunk else min(chunk, max(16, 1 << (n - 1).bit_length()))
-
-
 def padded(vectors: np.ndarray, size: int) -> np.ndarray:
     """Rows up to `size`, the first row repeated at the end."""
     return (
@@ -145,7 +133,7 @@ def evaluate_slopes(
     for _, start, stop in chunks_of(n * k, response.group):
         at = _spread(p, u, names, padded(points[start:stop], response.group))
         along = _spread(*zero, names, padded(directions[start:stop], response.group))
-        row, slope = _rows_and_slopes(response, *at, *along)
+        row, slope = _rows_and_slopes(response, at[0], at[1], along[0], along[1])
         rows.append(np.asarray(row)[: stop - start])
         slopes.append(np.asarray(slope)[: stop - start])
     tangents = np.concatenate(slopes).reshape(n, k, -1)[..., :-2]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxecon.analysis.batch import GROUP, chunk_size, chunks_of, in_groups, p_dtype, padded
+from jaxecon.analysis.batch import GROUP, chunks_of, p_dtype, padded
 from jaxecon.analysis.designs import (
     Box,
     Progress,
@@ -29,8 +29,7 @@ from jaxecon.core.errors import InputError
 from jaxecon.core.model import Claim, Model
 from jaxecon.core.results import provenance, settings
 
-CHUNK = 8192
-# Points that run in step: many for a cheap equilibrium, few for a path, one after the other for agents.
+# Points of one compiled call: many for a cheap equilibrium, few for a path, one after the other for agents.
 GROUPS = {"equilibrium": GROUP, "path": 16, "agents": 1, "optimization": 1}
 GRID = 41
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -108,7 +107,7 @@ def _margins(claim: Claim, names: tuple[str, ...], p: Any, u: Any, key: Any, num
         q, v = replace(p, u, names, vector)
         return jnp.asarray(claim.margin(q, v, jax.random.fold_in(key, number))).astype(vectors.dtype)
 
-    return in_groups(one, (numbers, vectors), GROUPS[claim.cost])
+    return jax.vmap(one)((numbers, vectors))
 
 
 @eqx.filter_jit
@@ -131,8 +130,9 @@ class _Task:
     def key(self, claim: Claim) -> Any:
         return jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(claim.id.encode()))
 
-    def margins(self, claim: Claim, points: np.ndarray, size: int) -> np.ndarray:
-        """Margins at points, chunk after chunk through one compiled function of `size` points."""
+    def margins(self, claim: Claim, points: np.ndarray) -> np.ndarray:
+        """Margins at points, group after group through one compiled function."""
+        size = GROUPS[claim.cost]
         found = []
         for _, start, stop in chunks_of(len(points), size):
             vectors = jnp.asarray(padded(points[start:stop], size), p_dtype(self.p, self.u))
@@ -176,9 +176,8 @@ def _grid(task: _Task, x: str, y: str) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def _evaluate(task: _Task, claim: Claim, n: int, map_too: bool) -> tuple[np.ndarray, BoundaryMap | None, dict[str, float], list[np.ndarray]]:  # fmt: skip
     """Margins at the given point and `n` draws, the map, and the margins of the parts."""
-    size = chunk_size(n + 1, CHUNK) if claim.cost == "equilibrium" else n + 1
     leaves = claim.parts or (claim,)
-    each = [task.margins(c, task.points[: n + 1], size) for c in leaves]
+    each = [task.margins(c, task.points[: n + 1]) for c in leaves]
     margins = np.min(each, axis=0)
     influence = influence_of(task.box.names, task.points[1 : n + 1], margins[1:])
     boundary = None
@@ -186,7 +185,7 @@ def _evaluate(task: _Task, claim: Claim, n: int, map_too: bool) -> tuple[np.ndar
     if map_too and claim.cost == "equilibrium" and len(influence) > 1 and mixed:
         x, y = list(influence)[:2]
         xs, ys, points = _grid(task, x, y)
-        field = np.min([task.margins(c, points, size) for c in leaves], axis=0)
+        field = np.min([task.margins(c, points) for c in leaves], axis=0)
         boundary = BoundaryMap(x, y, xs, ys, field.reshape(GRID, GRID), {k: influence[k] for k in (x, y)})
     return margins, boundary, influence, each if claim.parts else []
 

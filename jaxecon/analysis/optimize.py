@@ -5,13 +5,12 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array
 
+from jaxecon.analysis.batch import Response, evaluate_rows, evaluate_slopes
 from jaxecon.analysis.designs import (
     count_problems,
     get_values,
@@ -24,9 +23,9 @@ from jaxecon.analysis.designs import (
 )
 from jaxecon.core.errors import InputError
 from jaxecon.core.fields import fields_of
-from jaxecon.core.model import SOLVED, Model, evaluate, evaluate_pure
+from jaxecon.core.model import SOLVED, Model
 from jaxecon.core.results import as_attributes, field_attributes, provenance, settings
-from jaxecon.numerics.box_optimizer import BoxOptimum, adam, lbfgs, polish
+from jaxecon.numerics.box_optimizer import Front, adam, lbfgs, polish
 
 
 class OptimumStatus(enum.Enum):
@@ -103,24 +102,50 @@ class Optimum:
         return dataset
 
 
-@eqx.filter_jit
-def _search(
-    model: Model, names: tuple[str, ...], objective: str, method: str, steps: int, sign: float,
-    p: Any, u: Any, lo: Array, width: Array, starts: Array,
-) -> tuple[BoxOptimum, Array]:  # fmt: skip
-    def f(z: Array) -> tuple[Array, Array]:
-        evaluation = evaluate_pure(model, *replace(p, u, names, lo + width * z))
-        value = getattr(evaluation.outcomes, objective)
-        return sign * value, evaluation.status == SOLVED
+@dataclasses.dataclass(frozen=True)
+class _Search:
+    """The objective as a function of the unit box, in units of its size over the starts."""
 
-    values, oks = jax.vmap(f)(starts)
-    sizes = jnp.where(oks, values, jnp.nan)
-    spread = jnp.nanmax(sizes) - jnp.nanmin(sizes)
-    scale = jnp.maximum(spread, jnp.nanmax(jnp.abs(sizes)))
-    scale = jnp.where(jnp.isfinite(scale) & (scale > 0), scale, 1.0)
-    phase = adam if method == "adam" else lbfgs
-    found = jax.vmap(lambda z: polish(f, phase(f, z, scale, steps), scale))(starts)
-    return found, scale
+    model: Model
+    names: tuple[str, ...]
+    objective: str
+    sign: float
+    p: Any
+    u: Any
+    lo: np.ndarray
+    width: np.ndarray
+    scale: float = 1.0
+
+    @property
+    def column(self) -> int:
+        return list(fields_of(self.model.Outcomes)).index(self.objective)
+
+    def values(self, z: np.ndarray) -> np.ndarray:
+        """Objective at points `[n, k]` of the unit box; -inf where the model does not solve."""
+        rows = evaluate_rows(Response(self.model), self.p, self.u, self.names, self.lo + self.width * z)
+        value, ok = rows[:, self.column], rows[:, -1] == SOLVED
+        return np.where(ok & np.isfinite(value), self.sign * value / self.scale, -np.inf)
+
+    def slopes(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Objective and gradient; -inf and zero where the model or its derivative fails."""
+        rows, slopes = evaluate_slopes(Response(self.model), self.p, self.u, self.names, self.lo + self.width * z)
+        value, slope = rows[:, self.column], slopes[:, self.column] * self.width
+        ok = (rows[:, -1] == SOLVED) & np.isfinite(value) & np.isfinite(slope).all(axis=1)
+        factor = self.sign / self.scale
+        return np.where(ok, factor * value, -np.inf), np.where(ok[:, None], factor * slope, 0.0)
+
+    def run(self, starts: np.ndarray, method: str, steps: int) -> tuple[Front, float]:
+        """The front after both phases, and the size of the objective over the starts."""
+        values = self.values(starts)
+        sizes = values[np.isfinite(values)]
+        scale = max(np.ptp(sizes), np.max(np.abs(sizes))) if len(sizes) else 1.0
+        unit = dataclasses.replace(self, scale=float(scale) or 1.0)
+        front = Front(starts, *unit.slopes(starts))
+        if method == "adam":
+            front = adam(unit.slopes, front, steps)
+        else:
+            front = lbfgs(unit.values, unit.slopes, front, steps)
+        return polish(unit.values, unit.slopes, front), unit.scale
 
 
 def optimize(
@@ -176,20 +201,24 @@ def optimize(
     unit = np.concatenate([neutral[None], drawn])[:starts]
     sign = 1.0 if maximize else -1.0
     with jax.enable_x64(precision == "float64"):
-        arrays = (jnp.asarray(x, precision) for x in (lo, hi - lo, unit))
-        found, scale = jax.device_get(_search(model, names, goal, method, int(steps), sign, p, u, *arrays))
-        values = np.where(found.ok, sign * found.value, np.nan)
-        best = int(np.nanargmax(sign * values)) if found.ok.any() else 0
+        search = _Search(model, names, goal, sign, p, u, lo, hi - lo)
+        found, scale = search.run(unit.astype(precision), method, int(steps))
+        ok, z = np.isfinite(found.value), np.asarray(found.z, float)
+        values = np.where(ok, sign * scale * found.value, np.nan)
+        best = int(np.nanargmax(sign * values)) if ok.any() else 0
         # A bound that is reached is reached exactly: the unit box is closed.
-        ends = np.where(found.z >= 1, hi, lo + (hi - lo) * np.asarray(found.z, float))
+        ends = np.where(z >= 1, hi, lo + (hi - lo) * z)
         chosen = replace(p, u, names, jnp.asarray(ends[best], precision))[1]
-        outcomes = jax.device_get(evaluate(model, p, chosen).outcomes)
-        reference = float(getattr(evaluate(model, p, u).outcomes, goal))
-    solved = bool(found.ok.any())
+        pair = np.stack([ends[best], np.asarray(get_values(p, u, names), float)])
+        at_best, at_given = evaluate_rows(Response(model), p, u, names, pair)[:, :-2]
+    outcomes = dict(zip(fields_of(model.Outcomes), at_best.tolist(), strict=True))
+    reference = float(at_given[search.column])
+    solved = bool(ok.any())
     kkt = float(found.kkt[best]) if solved else float("nan")
     tolerance = 1e-6 if precision == "float64" else 1e-3
-    z = found.z[best]
-    sides = {n: "lower" if z[i] <= 0 else "upper" for i, n in enumerate(names) if solved and not 0 < z[i] < 1}
+    sides = {
+        n: "lower" if z[best, i] <= 0 else "upper" for i, n in enumerate(names) if solved and not 0 < z[best, i] < 1
+    }
     if not solved:
         status = OptimumStatus.NOT_SOLVED
     elif not kkt <= tolerance:
@@ -208,7 +237,7 @@ def optimize(
         bounds=ranges,
         objective=goal,
         maximize=maximize,
-        value=float(getattr(outcomes, goal)),
+        value=outcomes[goal],
         reference=reference,
         kkt_residual=kkt,
         status=status,
@@ -217,7 +246,7 @@ def optimize(
         starts=lo + (hi - lo) * unit,
         ends=ends,
         end_values=values,
-        end_kkt=np.where(found.ok, found.kkt, np.nan),
-        outcomes={n: float(getattr(outcomes, n)) for n in fields_of(model.Outcomes)},
+        end_kkt=np.where(ok, found.kkt, np.nan),
+        outcomes=outcomes,
         record=record,
     )

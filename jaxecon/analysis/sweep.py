@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 import jaxecon
-from jaxecon.analysis.batch import CHUNK, Response, chunk_size, chunks_of, evaluate_rows
+from jaxecon.analysis.batch import CHUNK, Response, chunks_of, evaluate_rows
 from jaxecon.analysis.designs import (
     Progress,
     count_problems,
@@ -176,7 +176,7 @@ def sweep(
     - `design`: `"grid"` (every combination), `"paired"` (equal lengths, point by point), or `"sobol"`
       (`points` scrambled Sobol points of the ranges).
     - `params`, `policy`: what is not an axis; `outcomes`: which outcomes to keep, default all.
-    - `chunk`: points per compiled call, which bounds memory; the last one is padded.
+    - `chunk`: points between two reports of progress, and of one write to the store.
     - `store`: path of a Zarr store that is written chunk by chunk; `resume=True` goes on after a kill, redoing
       at most one chunk. A store of another study is refused.
     - `progress(done, total, info)`: called after each chunk.
@@ -199,7 +199,7 @@ def sweep(
     wide = [n for n in study.axes if np.ndim(getattr(p if hasattr(p, n) else u, n)) > 0]
     if wide:
         raise InputError([f"{n} is a path in the given policy; sweep a scalar" for n in wide], "the sweep")
-    size = chunk_size(study.size, chunk or CHUNK)
+    size = min(chunk or CHUNK, study.size)
     record = provenance(
         model, seed=seed if design == "sobol" else None, precision=precision, design=design,
         axes={n: v.tolist() if len(v) <= 64 else [v[0].item(), v[-1].item(), len(v)] for n, v in study.axes.items()},
