@@ -48,7 +48,7 @@ def _climb(f: Callable, x0: Array, lo: Array, hi: Array, args: PyTree, steps: in
         new, slope = look(trial)
         gained = new > value
         s, y = trial - t, g - slope
-        curved = s @ y > 1e-14
+        curved = (s @ y > 1e-14) & jnp.isfinite(value)
         rho = 1 / jnp.where(curved, s @ y, 1.0)
         left = eye - rho * jnp.outer(s, y)
         updated = left @ inverse @ left.T + rho * jnp.outer(s, s)
@@ -61,9 +61,10 @@ def _climb(f: Callable, x0: Array, lo: Array, hi: Array, args: PyTree, steps: in
             jnp.where(gained, trial, t), jnp.where(gained, new, value), jnp.where(gained, slope, g), inverse, scale
         )  # fmt: skip
 
+    # The first step evaluates the start itself: its step is zero and any value beats minus infinity.
     t = jnp.clip((x0 - lo) / width, 0.0, 1.0)
-    value, g = look(t)
-    t, value, g, *_ = lax.fori_loop(0, steps, body, (t, value, g, eye, jnp.ones((), x0.dtype)))
+    unknown = jnp.asarray(-jnp.inf, x0.dtype)
+    t, value, g, *_ = lax.fori_loop(0, steps + 1, body, (t, unknown, zero, eye, jnp.ones((), x0.dtype)))
     slope = jnp.max(jnp.abs(g * _free(t, g, zero, one)))
     return lo + width * t, value, slope
 

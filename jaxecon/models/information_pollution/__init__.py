@@ -16,8 +16,13 @@ burden by their marginal damage to welfare (5.6).
 """
 
 from jaxecon.core.model import Model
+from jaxecon.models.information_pollution.agents import AGENTS
+from jaxecon.models.information_pollution.claims import CLAIMS
+from jaxecon.models.information_pollution.claims_paths import CLAIMS_PATHS, STUDIES_PATHS
+from jaxecon.models.information_pollution.dynamics import DYNAMICS
 from jaxecon.models.information_pollution.equilibrium import REASONS, branches, equilibrium, identities, outcomes
 from jaxecon.models.information_pollution.params import Outcomes, Params, Policy, constraints
+from jaxecon.models.information_pollution.studies import STUDIES
 
 MODEL = Model(
     name="information_pollution",
@@ -31,7 +36,18 @@ MODEL = Model(
     identities=identities,
     branches=branches,
     reasons=REASONS,
-    regimes={"laissez_faire": {}},
+    claims=CLAIMS + CLAIMS_PATHS,
+    dynamics=DYNAMICS,
+    agents=AGENTS,
+    regimes={
+        "laissez_faire": {},
+        "pigouvian_tax": {"low_quality_tax": 0.3},
+        "provenance_standard": {"provenance": 0.5},
+        "fiduciary_duty": {"fiduciary_duty": 1.0},
+        "compute_tax": {"ai_compute_tax": 1.0},
+        "portfolio": {"low_quality_tax": 0.3, "provenance": 0.5, "fiduciary_duty": 1.0},
+    },
+    studies=STUDIES | STUDIES_PATHS,
     constraints=constraints,
 )
 

@@ -51,9 +51,8 @@ def conditions(y: Float[Array, "4"], args: tuple[Params, Policy, Scalar]) -> Flo
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
     """Solve the three-stage game (5.1)-(5.5); the derivative is that of the implicit function theorem."""
     fixed_p, fixed_u = lax.stop_gradient((p, u))
-    y, mode = solve(fixed_p, fixed_u)
+    y, mode, gap = solve(fixed_p, fixed_u)
     mode = mode.astype(y.dtype)
-    gap = jnp.max(jnp.abs(conditions(y, (fixed_p, fixed_u, mode))))
     good = (gap <= (1e-9 if jnp.finfo(y.dtype).bits == 64 else 1e-4)) & (mode < SHUT)
     y = attach_derivative(conditions, y, (p, u, mode), good)
     s = platform.allocation(p, u, y[0], y[1:], Pair(1.0 - (mode == LOW_EXIT), 1.0 - (mode == HIGH_EXIT)))

@@ -65,16 +65,23 @@ def welfare(p: Params, u: Policy, s: Allocation) -> Scalar:
     )
 
 
-def allocation(p: Params, u: Policy, ln_a: Scalar, inner: Float[Array, "3"], stays: Pair | None = None) -> Allocation:
+def allocation(
+    p: Params,
+    u: Policy,
+    ln_a: Scalar,
+    inner: Float[Array, "3"],
+    stays: Pair | None = None,
+    h: Pair | None = None,
+) -> Allocation:
     """The economy at moderation `ln_a` and inner unknowns `(ln M/A, ln w, v)`; steady-state trust.
 
     With traffic M/A as the unknown every other quantity is explicit, trust included. `stays` (1 or 0 for each
-    kind) holds a kind at zero that just breaks even.
+    kind) holds a kind at zero that just breaks even; `h`: flag rates where a loop has them already.
     """
     traffic, w, v = jnp.exp(inner[0]), jnp.exp(inner[1]), inner[2]
     theta = consumers.verification_productivity(p, u)
     d = consumers.detection(theta, v)
-    h = producers.flag_rates(p, u)
+    h = producers.flag_rates(p, u) if h is None else h
     weights = producers.exposure_weights(ln_a, h)
     cost = producers.unit_costs(p, u, w)
     net = producers.net_prices(p, u, weights, h, traffic, 1 - d)
@@ -117,10 +124,10 @@ def inner_gaps(p: Params, u: Policy, inner: Float[Array, "3"], s: Allocation) ->
     )
 
 
-def _described(y: Float[Array, "4"], args: tuple[Params, Policy]) -> tuple[Float[Array, "6"], Float[Array, "3"]]:
+def _described(y: Float[Array, "4"], args: tuple) -> tuple[Float[Array, "6"], Float[Array, "3"]]:
     """Gaps, log trust, profit, welfare at `y = (ln a, inner)`; first the stack to differentiate, then the gaps."""
-    p, u = args
-    s = allocation(p, u, y[0], y[1:])
+    p, u, *flags = args
+    s = allocation(p, u, y[0], y[1:], None, *flags)
     gaps = inner_gaps(p, u, y[1:], s)
     ln_T = jnp.log(s.T)
     stack = jnp.concatenate([gaps, jnp.stack([ln_T, platform_profit(p, u, s), welfare(p, u, s)])])
@@ -137,13 +144,14 @@ class Slopes(eqx.Module):
     inner: Float[Array, "3"]
 
 
-def slopes(y: Float[Array, "4"], args: tuple[Params, Policy]) -> Slopes:
+def slopes(y: Float[Array, "4"], args: tuple) -> Slopes:
     r"""Total derivatives with respect to ln a by the implicit function theorem, the wage included.
 
     At given trust, $dy = -G_y^{-1} G_a$ with T in G held fixed (`profit_given_trust`), and with trust
-    adjusting along $T^*$ (`profit`, `welfare`, and `inner`: how the inner unknowns move).
+    adjusting along $T^*$ (`profit`, `welfare`, and `inner`: how the inner unknowns move). `args` is `(p, u)` or
+    `(p, u, flag rates)`.
     """
-    p, _ = args
+    p = args[0]
     basis = jnp.eye(4, dtype=y.dtype)
     gaps, columns = jax.vmap(lambda v: _jvp_with_aux(y, args, v), out_axes=(None, 1))(basis)
     moved = columns[:3] - p.chi * jnp.zeros_like(columns[:3]).at[0].set(columns[3])

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxecon.models.information_pollution import platform, producers
 from jaxecon.models.information_pollution.params import Params, Policy
+from jaxecon.models.information_pollution.producers import Pair
 
 Scalar = Float[Array, ""]
 HIGHEST = 5.0
@@ -23,11 +24,15 @@ SCAN_NODES = 41
 INTERIOR, LOW_EXIT, HIGH_EXIT, SHUT = 0, 1, 2, 3
 
 
-def inner_conditions(z: Float[Array, "3"], args: tuple[Params, Policy, Scalar]) -> Float[Array, "3"]:
-    """Stages 2 and 3 at moderation `ln_a`: conditions on `z = (ln M/A, ln w, v)`, unit-free."""
-    p, u, ln_a = args
-    s = platform.allocation(p, u, ln_a, z)
-    return platform.inner_gaps(p, u, z, s).at[0].add(-p.chi * jnp.log(s.T))
+def inner_conditions(z: Float[Array, "3"], args: tuple) -> Float[Array, "3"]:
+    """Stages 2 and 3 at moderation `ln_a`: conditions on `z = (ln M/A, ln w, v)`, unit-free.
+
+    `args` is `(p, u, ln a)`, then optionally flag rates and the log of a given trust.
+    """
+    p, u, ln_a, *rest = args
+    s = platform.allocation(p, u, ln_a, z, None, *rest[:1])
+    ln_T = rest[1] if len(rest) > 1 else jnp.log(s.T)
+    return platform.inner_gaps(p, u, z, s).at[0].add(-p.chi * ln_T)
 
 
 def inner_start(p: Params) -> Float[Array, "3"]:
@@ -35,16 +40,15 @@ def inner_start(p: Params) -> Float[Array, "3"]:
     return jnp.stack([jnp.log(p.M_0 / (p.A_0 + 1)), jnp.log(p.z_O), 0.2 * jnp.ones_like(p.p_A)])
 
 
-def break_even_start(p: Params, u: Policy, ln_a: Scalar) -> Float[Array, "3"]:
+def break_even_start(p: Params, u: Policy, ln_a: Scalar, h: Pair) -> Float[Array, "3"]:
     """A start just above the traffic at which taxed low-quality items break even."""
-    h = producers.flag_rates(p, u)
     pay = p.share * p.m * p.e_L * producers.exposure_weights(ln_a, h).L
     traffic = jnp.maximum(u.low_quality_tax * h.L / pay, 1e-8)
     top = jnp.log(p.M_0 / p.A_0)
     return inner_start(p).at[0].set(jnp.minimum(jnp.log(traffic) + 0.1, top))
 
 
-def _inner_step(z: Array, args: tuple[Params, Policy, Scalar]) -> tuple[Array, Array]:
+def _inner_step(z: Array, args: tuple) -> tuple[Array, Array]:
     """Largest gap and the Newton step, capped at one log point."""
     basis = jnp.eye(3, dtype=z.dtype)
     gaps, columns = jax.vmap(lambda v: jax.jvp(lambda y: inner_conditions(y, args), (z,), (v,)), out_axes=(None, 1))(
@@ -57,17 +61,23 @@ def _inner_step(z: Array, args: tuple[Params, Policy, Scalar]) -> tuple[Array, A
 
 
 def solve_inner(
-    p: Params, u: Policy, ln_a: Scalar, start: Float[Array, "3"], max_steps: int = 25
+    p: Params,
+    u: Policy,
+    ln_a: Scalar,
+    start: Float[Array, "3"],
+    h: Pair,
+    max_steps: int = 25,
+    ln_T: Scalar | None = None,
 ) -> tuple[Float[Array, "3"], Scalar]:
     """Solution of stages 2 and 3 and its largest gap. Newton that takes back a step that did not help.
 
     The kink where a kind of content exits makes plain Newton cycle; taking back costs no extra evaluation.
-    Where it gets stuck it starts once more, just above break-even.
+    Where it gets stuck it starts once more, just above break-even. `ln_T` holds trust fixed.
     """
-    args = (p, u, ln_a)
+    args = (p, u, ln_a, h) if ln_T is None else (p, u, ln_a, h, ln_T)
     double = jnp.finfo(start.dtype).bits == 64
     tol, rough = (2e-13, 1e-9) if double else (2e-6, 1e-4)
-    second = break_even_start(p, u, ln_a)
+    second = break_even_start(p, u, ln_a, h)
 
     def cond(c):
         _, gap, _, _, k = c
@@ -111,11 +121,11 @@ class Visit(eqx.Module):
     content: Bool[Array, "2"]
 
 
-def visit(p: Params, u: Policy, ln_a: Scalar, guess: Float[Array, "3"]) -> Visit:
-    """Solve the inner stages at `ln_a` and evaluate (5.5) there."""
-    z, gap = solve_inner(p, u, ln_a, guess)
-    k = platform.slopes(jnp.concatenate([ln_a[None], z]), (p, u))
-    s = platform.allocation(p, u, ln_a, z)
+def visit(p: Params, u: Policy, ln_a: Scalar, guess: Float[Array, "3"], h: Pair) -> Visit:
+    """Solve the inner stages at `ln_a` and evaluate (5.5) there; `h`: flag rates."""
+    z, gap = solve_inner(p, u, ln_a, guess, h)
+    k = platform.slopes(jnp.concatenate([ln_a[None], z]), (p, u, h))
+    s = platform.allocation(p, u, ln_a, z, None, h)
     f = u.fiduciary_duty
     objective = (1 - f) * platform.platform_profit(p, u, s) + f * platform.welfare(p, u, s)
     content = jnp.stack([s.q.L > 0, s.q.H > 0])
@@ -149,8 +159,9 @@ def lowest_moderation(p: Params, u: Policy) -> Scalar:
     return -HIGHEST - u.moderation_subsidy / p.c_a
 
 
-def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array]:
-    """Unknowns `(ln a, ln M/A, ln w, v)` and the mode: interior, at the exit of one kind of content, or shut down.
+def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array, Scalar]:
+    """Unknowns `(ln a, ln M/A, ln w, v)` and the mode: interior, at the exit of one kind of content, or shut down;
+    third, the largest gap of the conditions (at an exit that of the inner ones, for (5.5) is one-sided there).
 
     No derivative. With a tax: the interval of the grid where (5.5) turns from positive to negative at the
     highest objective, then its root. Without: (5.5) changes sign once, the ends are known by sign.
@@ -159,6 +170,7 @@ def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array]:
     tol = 3e-13 if jnp.finfo(dtype).bits == 64 else 3e-7
     width = 8 * jnp.finfo(dtype).eps
     taxed = u.low_quality_tax > 0
+    h = producers.flag_rates(p, u)
     lowest = lowest_moderation(p, u)
     steep = p.c_a / platform.money_scale(p)
     start = inner_start(p)
@@ -166,7 +178,7 @@ def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array]:
 
     def search(c: Search) -> Search:
         scanning = c.k < SCAN_NODES
-        new = visit(p, u, c.ln_a, c.guess)
+        new = visit(p, u, c.ln_a, c.guess, h)
         # Scan: keep the best sign change so far.
         top = jnp.maximum(c.last.objective, new.objective)
         found = scanning & _usable(c.last) & _usable(new) & (c.last.slope > 0) & (new.slope <= 0) & (top > c.best)
@@ -209,4 +221,5 @@ def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array]:
     kink = jnp.where(exits[0], LOW_EXIT, jnp.where(exits[1], HIGH_EXIT, INTERIOR))
     smooth = jnp.abs(now.slope) <= 1e3 * tol
     mode = jnp.where(taxed & jnp.isneginf(state.best), SHUT, jnp.where(smooth, INTERIOR, kink))
-    return jnp.concatenate([now.ln_a[None], now.z]), mode
+    gap = jnp.where(mode == INTERIOR, jnp.maximum(now.gap, jnp.abs(now.slope)), now.gap)
+    return jnp.concatenate([now.ln_a[None], now.z]), mode, gap

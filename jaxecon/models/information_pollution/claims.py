@@ -1,0 +1,353 @@
+"""Propositions of paper 5 as functions of one draw: positive margin where the claim holds."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxecon.core.model import Claim
+from jaxecon.economics.production import ces_unit_cost
+from jaxecon.models.information_pollution import index, platform, producers
+from jaxecon.models.information_pollution.equilibrium import equilibrium
+from jaxecon.models.information_pollution.params import Params, Policy
+from jaxecon.models.information_pollution.planner import (
+    best_policy,
+    decentralization,
+    margins_planner,
+    market_welfare,
+    perfect_identification,
+    unconstrained_planner,
+    with_instruments,
+)
+from jaxecon.models.information_pollution.portfolio import (
+    COMPUTE,
+    DUTY,
+    PROV,
+    TAX,
+    best_value,
+    failure_gaps,
+    superadditivity,
+)
+from jaxecon.models.information_pollution.solver import HIGHEST, inner_start, lowest_moderation, visit
+from jaxecon.models.information_pollution.turning import (
+    given_trust_profit,
+    index_slope,
+    price_slopes,
+    turning_price,
+)
+
+Scalar = Float[Array, ""]
+NODES = 21
+
+
+def parent(id: str, statement: str, expectation, parts: tuple[Claim, ...], grade: str = "R", note: str = "") -> Claim:
+    """A claim of several parts: its margin is the smallest of those that carry a verdict."""
+    judged = [c for c in parts if c.expectation != "report"]
+
+    def margin(p: Params, u: Policy, key) -> Scalar:
+        return jnp.min(jnp.stack([c.margin(p, u, key) for c in judged]))
+
+    draws = [c.max_draws for c in parts if c.max_draws is not None]
+    cost = "optimization" if any(c.cost == "optimization" for c in parts) else "equilibrium"
+    return Claim(
+        id,
+        statement,
+        grade,
+        expectation,
+        margin,
+        cost=cost,
+        max_draws=min(draws) if draws else None,
+        parts=parts,
+        note=note,
+    )
+
+
+# C5.1 ------------------------------------------------------------------------------------------------------
+
+
+def _cost_ratio(price: float, expected: float):
+    def margin(p: Params, u: Policy, key) -> Scalar:
+        # The closed form is at a = .5, z = 1, w = 1 and the two elasticities of the specification.
+        one, base = jnp.ones_like(p.p_A), Params()
+        c_L = ces_unit_cost(price * one, one, 0.5 * one, base.sigma_L.astype(one.dtype), one)
+        c_H = ces_unit_cost(price * one, one, 0.5 * one, base.sigma_H.astype(one.dtype), one)
+        return 5e-4 - jnp.abs(c_L / c_H - expected)
+
+    return margin
+
+
+# C5.2 ------------------------------------------------------------------------------------------------------
+
+
+def _one_sign_change(p: Params, u: Policy, key) -> Scalar:
+    """Smallest value of (5.5), counted positive below the equilibrium and negative above it, over ln a in [-5, 5]."""
+    eq = equilibrium(p, u)
+    grid = jnp.linspace(-HIGHEST, HIGHEST, 2 * NODES - 1, dtype=p.p_A.dtype)
+    found = jax.vmap(lambda a: visit(p, u, a, inner_start(p), producers.flag_rates(p, u)))(grid)
+    away = jnp.abs(grid - eq.state.ln_a) > 0.05
+    signed = found.slope * jnp.sign(eq.state.ln_a - grid)
+    return jnp.min(jnp.where(away, jnp.where(found.gap < 1e-6, signed, -jnp.inf), jnp.inf))
+
+
+def _global_maximum(p: Params, u: Policy, key) -> Scalar:
+    """Profit at the equilibrium less the best deviation over ln a in [-5, 5], trust given, unit-free."""
+    eq = equilibrium(p, u)
+    grid = jnp.linspace(lowest_moderation(p, u), HIGHEST, 2 * NODES - 1, dtype=p.p_A.dtype)
+    profit = jax.vmap(lambda a: given_trust_profit(p, u, a, eq))(grid)
+    away = jnp.abs(grid - eq.state.ln_a) > 0.05
+    best = jnp.max(jnp.where(away, profit, -jnp.inf))
+    return (platform.platform_profit(p, u, eq.state) - best) / platform.money_scale(p)
+
+
+# C5.3, C5.5 ------------------------------------------------------------------------------------------------
+
+
+def _ideal(p: Params) -> Params:
+    return perfect_identification(p, free_certification=True)
+
+
+def _market_gap(p: Params, u: Policy, key) -> Scalar:
+    return margins_planner(p).value - market_welfare(p, u)
+
+
+def _race(p: Params, u: Policy, key) -> Scalar:
+    """Common-pool race for attention: unconstrained planner less the planner over three margins."""
+    return unconstrained_planner(p).value - margins_planner(p).value
+
+
+def _alone(name: str):
+    def margin(p: Params, u: Policy, key) -> Scalar:
+        ideal = _ideal(p)
+        return failure_gaps(ideal, u, margins_planner(ideal).value, (name,))[name] - 1e-9
+
+    return margin
+
+
+def _three_reach(p: Params, u: Policy, key) -> Scalar:
+    """Tolerance 1e-8 less the gap that (tax, provenance, f = 1) leave under perfect identification, cert = 0."""
+    ideal = _ideal(p)
+    best = margins_planner(ideal)
+    return 1e-8 - jnp.abs(market_welfare(ideal, decentralization(ideal, best.x)) - best.value)
+
+
+def _no_single(p: Params, u: Policy, key) -> Scalar:
+    ideal = _ideal(p)
+    singles = jnp.stack([best_value(ideal, u, (n,)) for n in (TAX, PROV, DUTY)])
+    return margins_planner(ideal).value - jnp.max(singles) - 1e-9
+
+
+def _prohibition(p: Params, u: Policy, key) -> Scalar:
+    """At u_0 = 0: tolerance 1e-4 less what a prohibitive tax alone leaves of first best."""
+    corner = eqx.tree_at(lambda q: q.u_0, _ideal(p), jnp.zeros_like(p.u_0))
+    ban = with_instruments(u, (TAX,), jnp.full((1,), 3.0, p.p_A.dtype))
+    return 1e-4 - jnp.abs(margins_planner(corner).value - market_welfare(corner, ban))
+
+
+# C5.4, C5.8 ------------------------------------------------------------------------------------------------
+
+
+def _welfare_falls_in_index(frozen: bool):
+    def margin(p: Params, u: Policy, key) -> Scalar:
+        return -index_slope(p, u, frozen)
+
+    return margin
+
+
+def _more_pollution(p: Params, u: Policy, key) -> Scalar:
+    return -price_slopes(p, u)[1]
+
+
+def _inverted_u(p: Params, u: Policy, key) -> Scalar:
+    """Welfare rises in -ln p_A at p_A = 1 and falls at p_A = .01: the smaller of the two slopes."""
+    at = lambda price: price_slopes(eqx.tree_at(lambda q: q.p_A, p, jnp.full_like(p.p_A, price)), u)[0]  # noqa: E731
+    return jnp.minimum(-at(1.0), at(0.01))
+
+
+def _turning(p: Params, u: Policy, key) -> Scalar:
+    return turning_price(p, u)
+
+
+# C5.6 ------------------------------------------------------------------------------------------------------
+
+
+def _superadditive(which: str, perfect: bool):
+    def margin(p: Params, u: Policy, key) -> Scalar:
+        found = superadditivity(perfect_identification(p) if perfect else p, u)[which]
+        return -found if perfect else found
+
+    return margin
+
+
+# C5.9, C5.10 -----------------------------------------------------------------------------------------------
+
+
+def _provenance_backfires(p: Params, u: Policy, key) -> Scalar:
+    """Largest welfare loss over provenance in (0, .95] at f = 0, its certification cost aside."""
+    q = eqx.tree_at(lambda r: r.cert, p, jnp.zeros_like(p.cert))
+    free = eqx.tree_at(lambda r: r.fiduciary_duty, u, jnp.zeros_like(u.fiduciary_duty))
+    grid = jnp.linspace(0.0, 0.95, 11, dtype=p.p_A.dtype)
+    W = jax.vmap(lambda x: market_welfare(q, with_instruments(free, (PROV,), x[None])))(grid)
+    return W[0] - jnp.min(W[1:])
+
+
+def _identification_backfires(p: Params, u: Policy, key) -> Scalar:
+    """-dW/d(d'_0) at f = 0: sharper identification alone, nothing else changed."""
+    free = eqx.tree_at(lambda r: r.fiduciary_duty, u, jnp.zeros_like(u.fiduciary_duty))
+    return -jax.jvp(
+        lambda x: market_welfare(eqx.tree_at(lambda r: r.dp0, p, x), free), (p.dp0,), (jnp.ones_like(p.dp0),)
+    )[1]
+
+
+def _compute_against_flags(p: Params, u: Policy) -> Scalar:
+    compute = best_policy(p, u, (COMPUTE,), starts=3, steps=30).value
+    return compute - best_policy(p, u, (TAX,), starts=4, steps=30).value
+
+
+def _compute_beats_flags(p: Params, u: Policy, key) -> Scalar:
+    return _compute_against_flags(p, u)
+
+
+def _flags_beat_compute(p: Params, u: Policy, key) -> Scalar:
+    return -_compute_against_flags(perfect_identification(p), u)
+
+
+def _optimized(id: str, statement: str, expectation, margin, draws: int, grade: str = "R") -> Claim:
+    return Claim(id, statement, grade, expectation, margin, cost="optimization", max_draws=draws)
+
+
+CLAIMS: tuple[Claim, ...] = (
+    parent(
+        "C5.1",
+        "cheap AI cuts the cost of low quality by more: c_L/c_H at p_A = 1, .1, .01 is 1, .538, .118 (w = 1, mu = 0)",
+        "exact",
+        tuple(
+            Claim(f"C5.1{k}", f"c_L/c_H = {r} at p_A = {x}", "S", "exact", _cost_ratio(x, r))
+            for k, x, r in (("a", 1.0, 1.0), ("b", 0.1, 0.538), ("c", 0.01, 0.118))
+        ),
+        grade="S",
+    ),
+    parent(
+        "C5.2",
+        "the Polluted Information Equilibrium is unique",
+        "region",
+        (
+            _optimized("C5.2a", "(5.5) changes sign once on ln a in [-5, 5]", "region", _one_sign_change, 4096, "D"),
+            _optimized("C5.2b", "it is the global profit maximum at given trust", "region", _global_maximum, 4096),
+        ),
+        grade="D",
+    ),
+    parent(
+        "C5.3",
+        "the market is inefficient; each failure alone opens a gap; all three off: zero",
+        "baseline",
+        (
+            _optimized("C5.3a", "size of the gap W(planner) - W(market)", "report", _market_gap, 256),
+            _optimized("C5.3b", "platform governance alone opens a gap", "baseline", _alone("platform"), 64),
+            _optimized(
+                "C5.3c", "under-provided verification alone opens a gap", "baseline", _alone("verification"), 256
+            ),
+            _optimized("C5.3d", "the production externality alone opens a gap", "baseline", _alone("externality"), 256),
+            _optimized("C5.3e", "all three failures off: no gap", "exact", _three_reach, 256, "S"),
+            _optimized("C5.3f", "size of the fourth failure, the common-pool race for attention", "report", _race, 256),
+        ),
+        grade="D",
+    ),
+    parent(
+        "C5.4",
+        "welfare falls in the Information Pollution Index (along the AI price)",
+        "region",
+        (
+            Claim("C5.4a", "-dW/dIPI > 0, weights frozen", "D", "region", _welfare_falls_in_index(True)),
+            Claim("C5.4b", "-dW/dIPI > 0, weights endogenous", "R", "region", _welfare_falls_in_index(False)),
+            Claim(
+                "C5.4c",
+                "deception has a positive weight: u_L > psi m e_L",
+                "S",
+                "region",
+                lambda p, u, key: index.sign_condition(p),
+            ),
+        ),
+        grade="D",
+        note="holds only below a turning price: cheaper AI helps first",
+    ),
+    parent(
+        "C5.5",
+        "no single instrument reaches first best, three together do under perfect identification",
+        "baseline",
+        (
+            _optimized(
+                "C5.5a", "every single instrument leaves a gap (perfect identification)", "baseline", _no_single, 64
+            ),
+            _optimized("C5.5b", "tax, provenance and f = 1 together reach first best", "exact", _three_reach, 256, "S"),
+            _optimized("C5.5c", "u_0 = 0: a prohibitive tax alone is first best", "region", _prohibition, 256),
+        ),
+        grade="D",
+    ),
+    parent(
+        "C5.6",
+        "the three instruments gain more together than the sum of their single gains; substitutes at perfect identification",
+        "region",
+        (
+            _optimized("C5.6a", "superadditive at own optima", "region", _superadditive("own_optima", False), 8192),
+            _optimized(
+                "C5.6b", "superadditive at the joint optimum", "region", _superadditive("joint_optimum", False), 8192
+            ),
+            _optimized(
+                "C5.6c",
+                "perfect identification: substitutes at own optima",
+                "region",
+                _superadditive("own_optima", True),
+                8192,
+            ),
+            _optimized(
+                "C5.6d",
+                "perfect identification: substitutes at the joint optimum",
+                "region",
+                _superadditive("joint_optimum", True),
+                8192,
+            ),
+        ),
+        grade="D",
+        note="the boundary in (d'_0, d'_1) is the study `superadditivity_map`",
+    ),
+    parent(
+        "C5.8",
+        "as AI gets cheaper dilution rises, and welfare is an inverted U in -ln p_A",
+        "region",
+        (
+            Claim("C5.8a", "x_L rises as p_A falls", "R", "region", _more_pollution),
+            Claim("C5.8b", "welfare rises at p_A = 1 and falls at p_A = .01 as p_A falls", "R", "region", _inverted_u),
+            Claim("C5.8c", "turning price", "R", "report", _turning),
+        ),
+    ),
+    parent(
+        "C5.9",
+        "without fiduciary duty better provenance can lower welfare: it empowers an amplifying platform",
+        "baseline",
+        (
+            Claim("C5.9a", "some level of provenance lowers welfare", "R", "baseline", _provenance_backfires),
+            Claim("C5.9b", "sharper identification alone lowers welfare", "R", "baseline", _identification_backfires),
+        ),
+    ),
+    parent(
+        "C5.10",
+        "with poor identification a compute tax beats the tax on flags; the order reverses at perfect identification",
+        "baseline",
+        (
+            _optimized(
+                "C5.10a",
+                "poor identification: compute tax beats the tax on flags",
+                "baseline",
+                _compute_beats_flags,
+                256,
+            ),
+            _optimized(
+                "C5.10b",
+                "perfect identification: the tax on flags beats the compute tax",
+                "baseline",
+                _flags_beat_compute,
+                256,
+            ),
+        ),
+    ),
+)
