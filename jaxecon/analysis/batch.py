@@ -132,7 +132,7 @@ def evaluate_slopes(
     rows, slopes = [], []
     for _, start, stop in chunks_of(n * k, response.group):
         at = _spread(p, u, names, padded(points[start:stop], response.group))
-        along = _spread(*zero, names, padded(directions[start:stop], response.group))
+        along = _spread(zero[0], zero[1], names, padded(directions[start:stop], response.group))
         row, slope = _rows_and_slopes(response, at[0], at[1], along[0], along[1])
         rows.append(np.asarray(row)[: stop - start])
         slopes.append(np.asarray(slope)[: stop - start])
