@@ -65,7 +65,7 @@ def test_assignment_solves_the_concave_program():
     mass = jnp.asarray(np.random.default_rng(1).dirichlet(np.ones(16)))
     types = SKILL.types(p, mass, p.q_A)
     grid = quality_grid(types, p.q_A, SKILL.top(p))
-    a, acc = _static(p, mass)
+    _, acc = _static(p, mass)
     w, q = np.asarray(types.mass), np.asarray(grid.q)
     count, steps = len(w), np.diff(np.asarray(grid.q))
     cost_h = np.asarray(types.human) ** 2 / (2 * float(p.gamma))

@@ -16,6 +16,8 @@ from jaxecon.models.supply_shock.accounts import identities, outcomes
 from jaxecon.models.supply_shock.agents import AGENTS
 from jaxecon.models.supply_shock.claims import CLAIMS
 from jaxecon.models.supply_shock.claims_agents import CLAIMS_AGENTS
+from jaxecon.models.supply_shock.claims_meanfield import CLAIMS_MEANFIELD
+from jaxecon.models.supply_shock.dynamics import DYNAMICS
 from jaxecon.models.supply_shock.equilibrium import REASONS, equilibrium, other_starts
 from jaxecon.models.supply_shock.params import Outcomes, Params, Policy
 from jaxecon.models.supply_shock.planner import planner_study
@@ -40,7 +42,8 @@ MODEL = Model(
     identities=identities,
     branches=branches,
     reasons=REASONS,
-    claims=CLAIMS + CLAIMS_AGENTS,
+    claims=CLAIMS + CLAIMS_MEANFIELD + CLAIMS_AGENTS,
+    dynamics=DYNAMICS,
     agents=AGENTS,
     regimes=REGIMES,
     studies={"planner": planner_study, "thresholds": threshold_study},
