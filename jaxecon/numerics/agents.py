@@ -12,6 +12,7 @@ the shorter one; an agent's draw depends on the key and the agent's index alone
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import jax
@@ -66,9 +67,10 @@ def choice_probabilities(
     if available is None:
         return jax.nn.softmax(score, axis=0)
     open_ = available > 0
-    top = lax.stop_gradient(jnp.max(jnp.where(open_, score, -jnp.inf), axis=0))
+    # Reductions over the few actions are written out: they fuse with what surrounds them.
+    top = lax.stop_gradient(reduce(jnp.maximum, list(jnp.where(open_, score, -jnp.inf))))
     odds = available * jnp.exp(jnp.where(open_, score - top, 0.0))
-    return odds / jnp.sum(odds, axis=0)
+    return odds / reduce(jnp.add, list(odds))
 
 
 def choice_weights(probabilities: Float[Array, "a n"], draw: Float[Array, " n"], smooth: bool) -> Float[Array, "a n"]:
@@ -82,7 +84,7 @@ def choice_weights(probabilities: Float[Array, "a n"], draw: Float[Array, " n"],
     # Written out over the few actions: a cumulative sum over a short leading axis compiles to slow code. The last
     # action with positive probability also takes what round-off leaves.
     below, weights, rest = jnp.zeros_like(draw), [], jnp.ones_like(draw)
-    total = jnp.sum(probabilities, axis=0)
+    total = reduce(jnp.add, list(probabilities))
     for q in probabilities:
         below = below + q
         taken = jnp.where((draw < below) | (below >= total), rest, 0.0)

@@ -14,6 +14,7 @@ quality of the product) are part of the marginal cost of AI content, of models a
 shares of pre-shock income; `search_quality` x turns `eta_ab` into `eta_ab/(1 + x)`.
 """
 
+from functools import reduce
 from typing import NamedTuple
 
 import equinox as eqx
@@ -222,7 +223,8 @@ def act(p, u, state: State, draw: Float[Array, " n"], smooth: bool) -> tuple[Sta
     The weight of re-skilling is split in two, toward creativity and toward technique, before the draw: a
     share `two` of those with x/x_0 > y/y_0 go toward technique.
     """
-    available = jnp.ones_like(state.values).at[ADOPT].set(1 - state.adopted)
+    everyone = jnp.ones_like(state.adopted)
+    available = jnp.stack([everyone, everyone, 1 - state.adopted, everyone])
     q = choice_probabilities(state.values, p.tau_q, available)
     strong = indicator(state.technique / p.x_0 - state.creativity / p.y_0, SKILL_WIDTH, smooth)
     back = q[RESKILL] * p.two * strong
@@ -246,9 +248,10 @@ def learn(p, u, state: State, origin: Origin, sales: Sales, w: Float[Array, "3 n
     r"""Rewards, action values $Q \leftarrow (1-l) Q + l (r + \delta \max Q)$, liquidity $m \leftarrow \min(m + r, L)$."""
     base = sales.margin / origin.income - p.f
     costs = jnp.stack([jnp.zeros_like(p.cr), reskilling_cost(p, u), p.fee + u.entry_fee])
-    target = base - costs[:, None] + p.disc * jnp.max(state.values, axis=0)
-    values = state.values.at[:3].add(w * p.lr * (target - state.values[:3]))
-    reward = base - jnp.sum(w * costs[:, None], axis=0)
+    target = base - costs[:, None] + p.disc * reduce(jnp.maximum, list(state.values))
+    rest = state.values[EXIT:]
+    values = jnp.concatenate([state.values[:EXIT] + w * p.lr * (target - state.values[:EXIT]), rest])
+    reward = base - costs @ w
     liquidity = jnp.minimum(state.liquidity + reward, p.L)
     kept = state.active * indicator(liquidity, LIQUIDITY_WIDTH, smooth)
     forced = state.active - kept
