@@ -74,23 +74,25 @@ def _tracked(f: Gaps, tol: float, max_steps: int, x0: Array, inverse: Array, arg
 def _tracked_jvp(f: Gaps, tol: float, max_steps: int, primals: Any, tangents: Any) -> Any:
     x0, inverse, args = primals
     root = _tracked(f, tol, max_steps, x0, inverse, args)
-    jacobian = jax.jacfwd(f)(root.x, args)
+    n = root.x.shape[0]
     # Only what is differentiated: constants in `args` would otherwise double the work and the compilation.
     leaves, tree = jax.tree.flatten(args)
     dots = jax.tree.leaves(tangents[2], is_leaf=_is_zero)
     moving = [i for i, dot in enumerate(dots) if not _is_zero(dot)]
 
-    def of_moving(*values: Array) -> Array:
+    def joint(x: Array, *values: Array) -> Array:
         filled = list(leaves)
         for i, value in zip(moving, values, strict=True):
             filled[i] = value
-        return f(root.x, jax.tree.unflatten(tree, filled))
+        return f(x, jax.tree.unflatten(tree, filled))
 
-    fixed = jnp.zeros_like(root.inverse), jnp.zeros_like(root.residual)
-    if not moving:
-        return root, Tracked(jnp.zeros_like(root.x), *fixed)
-    _, rhs = jax.jvp(of_moving, tuple(leaves[i] for i in moving), tuple(dots[i] for i in moving))
-    return root, Tracked(-solve_small(jacobian, rhs), *fixed)
+    # One pass gives the Jacobian's columns and, last, the derivative along the arguments.
+    point = (root.x, *(leaves[i] for i in moving))
+    last = jnp.zeros(n + 1, root.x.dtype).at[n].set(1.0)
+    seeds = (jnp.eye(n + 1, n, dtype=root.x.dtype), *(last.reshape(-1, *[1] * dots[i].ndim) * dots[i] for i in moving))
+    columns = jax.vmap(lambda *dot: jax.jvp(joint, point, dot)[1])(*seeds)
+    step = -solve_small(columns[:n].T, columns[n])
+    return root, Tracked(step, jnp.zeros_like(root.inverse), jnp.zeros_like(root.residual))
 
 
 def _is_zero(x: Any) -> bool:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxecon.core.fields import series
+from jaxecon.core.model import Agents
 from jaxecon.models.information_pollution import consumers, dynamics, index, platform, stage
 from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.producers import Pair
@@ -160,9 +161,8 @@ def step_of(p: Params, u: Policy, traits: Traits, smooth: bool):
     return step
 
 
-def start(key: PRNGKeyArray, p: Params, u: Policy, traits: Traits, smooth: bool) -> Crowd:
-    """Everyone around the static equilibrium at the first price: a drawn share trusts, supply carries errors."""
-    economy = dynamics.rest_point(p, u)
+def start(key: PRNGKeyArray, p: Params, economy: dynamics.State, traits: Traits, smooth: bool) -> Crowd:
+    """Everyone around an economy, such as the static equilibrium: a drawn share trusts, supply carries errors."""
     k = jax.random.split(key)
     count, size = traits.cost.shape[0], traits.ability.shape[0]
     odds = jnp.broadcast_to(economy.T, (count,))
@@ -179,7 +179,7 @@ def run(key: PRNGKeyArray, p: Params, u: Policy, n: int, periods: int, smooth: b
     """
     k = jax.random.split(key, 3)
     traits = draw_traits(k[0], p, n)
-    crowd = start(k[1], p, u, traits, smooth)
+    crowd = start(k[1], p, dynamics.rest_point(p, u), traits, smooth)
     return simulate(step_of(p, u, traits, smooth), crowd, k[2], periods)[1]
 
 
@@ -207,3 +207,10 @@ def superadditivity(
 
 def _policy(x: Float[Array, "3"]) -> Policy:
     return Policy(low_quality_tax=x[0], provenance=x[1], fiduciary_duty=x[2])
+
+
+AGENTS = {
+    "producers_consumers": Agents(
+        run, AgentPath, "heterogeneous producers and consumers with noisy choices, by month", n=10_000, periods=120
+    )
+}

@@ -23,6 +23,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxecon.core.fields import series
+from jaxecon.core.model import Dynamics
 from jaxecon.models.information_pollution import consumers, index, platform, stage
 from jaxecon.models.information_pollution.equilibrium import equilibrium
 from jaxecon.models.information_pollution.params import Params, Policy
@@ -218,3 +219,14 @@ def _described(p: Params, us: Policy, time: Array, states: State, s: platform.Al
         welfare=jax.vmap(platform.welfare)(now, us, s),
         residual=states.residual,
     )
+
+
+DYNAMICS = {
+    "trust": Dynamics(
+        path,
+        TrustPath,
+        "trust and supply under a falling price of AI, from the static equilibrium",
+        horizon=10.0,
+        steps=41,
+    )
+}
