@@ -20,7 +20,7 @@ from benchmarks.timing import timed
 from jaxecon.models.supply_shock.agents import run
 from jaxecon.models.supply_shock.params import Params, Policy
 
-AGENTS, PERIODS, MESA_PERIODS = 100_000, 50, 3
+AGENTS, PERIODS, MESA_PERIODS = 100_000, 200, 3
 MANY, MANY_PERIODS = 1_000_000, 200
 BAR, MEMORY_BAR_GB = 40.0, 2.0
 # Start in the middle of the shock, so that the rule is at work in every period timed.
