@@ -54,8 +54,7 @@ def test_assignment_agrees_with_the_cutoffs_of_layer_1_at_a_uniform_law():
         assert bool(a.solved) and int(eq.status) == 0
         x = eq.cutoffs
         volume = float(acc["ai_volume"])
-        if float(x.m_H - x.s_H) == 0.0:
-            assert volume == pytest.approx(float(p.n * p.k_A * (x.s_H - x.s_1)), abs=2e-3)
+        assert volume == pytest.approx(float(p.n * p.k_A * (x.s_H - x.s_1)), abs=2e-3)
         assert abs(float(acc["accounts_gap"])) < 1e-12
 
 
@@ -89,7 +88,7 @@ def test_assignment_solves_the_concave_program():
     # M - M^2/2 from below by its tangents: variables are the shares (human, AI) and a value per quality step.
     tangents = np.linspace(0, 2, 401)
     levels = len(steps)
-    gain = float(p.n) * np.tile(w, 2) * (float(p.w_0) - np.concatenate([cost_h, cost_a]))
+    gain = float(p.n) * np.tile(w, 2) * (-float(p.w_0) - np.concatenate([cost_h, cost_a]))
     objective = -np.concatenate([gain, float(p.theta_max) * steps])
     rows, rhs = [], []
     for t in tangents:
@@ -122,7 +121,9 @@ def test_payoff_is_the_derivative_of_the_potential_without_externalities():
             acc = mean_field.market_accounts(SKILL, p, u, m, solved)
             return p.sigma * jnp.sum(m * jnp.log(m * CELLS)) - acc["free_energy"]
 
-        return jnp.max(jnp.abs(jax.grad(potential)(mass) - pi))
+        # Masses sum to one: a constant in the derivative means nothing.
+        gap = jax.grad(potential)(mass) - pi
+        return jnp.max(jnp.abs(gap - jnp.mean(gap)))
 
     assert float(gap(_params(beta=0.0, chi=0.0, zeta=0.2))) < 1e-9
     assert float(gap(_params(beta=0.15, chi=0.0, zeta=0.2))) > 1e-3
@@ -143,7 +144,7 @@ def test_mass_positivity_accounts_and_solution_on_the_path():
 def test_path_reaches_the_stationary_state_found_without_a_path():
     for p in [_params(), *_draws(2, seed=5)]:
         star = stationary(p, U)
-        path = simulate(p, U, jnp.linspace(0.0, 4000.0, 61))
+        path = simulate(p, U, jnp.linspace(0.0, 1200.0, 601))
         np.testing.assert_allclose(path.density[-1], star.density[0], atol=1e-7)
         for name in ("human_share", "ai_volume", "welfare", "free_energy", "median_income"):
             np.testing.assert_allclose(getattr(path, name)[-1], getattr(star, name)[0], rtol=1e-6, atol=1e-8)
@@ -255,7 +256,7 @@ def test_gradient_of_a_two_skill_path():
 def test_two_skills_reach_their_stationary_state_and_keep_their_accounts():
     p = _params(zeta=0.1)
     star = jax.jit(two_skill.stationary)(p, U)
-    path = jax.jit(two_skill.simulate)(p, U, jnp.linspace(0.0, 3000.0, 61))
+    path = jax.jit(two_skill.simulate)(p, U, jnp.linspace(0.0, 600.0, 201))
     np.testing.assert_allclose(path.density[-1], star.density[0], atol=1e-5)
     np.testing.assert_allclose(jnp.mean(path.density, axis=(1, 2)), 1.0, rtol=1e-12)
     assert float(jnp.min(path.density)) >= 0 and np.all(np.asarray(path.solved) == 1)
