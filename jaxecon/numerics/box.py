@@ -31,7 +31,8 @@ def _climb(f: Callable, x0: Array, lo: Array, hi: Array, args: PyTree, steps: in
     width = hi - lo
 
     def look(t: Array) -> tuple[Array, Array]:
-        value, g = jax.value_and_grad(lambda s: f(lo + width * s, args))(t)
+        # Forward mode: a few variables, and a much smaller program where `f` holds an implicit root.
+        g, value = jax.jacfwd(lambda s: (f(lo + width * s, args),) * 2, has_aux=True)(t)
         ok = jnp.isfinite(value) & jnp.all(jnp.isfinite(g))
         return jnp.where(ok, value, -jnp.inf), jnp.where(ok, g, 0.0)
 
