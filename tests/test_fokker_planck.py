@@ -109,8 +109,8 @@ def test_product_law_in_two_dimensions():
     np.testing.assert_allclose(evolve(star, pi, sigma, speed, (1 / n, 1 / n), 10.0), star, rtol=1e-11)
     mx, my = jnp.zeros(n).at[4].set(1.0), jnp.full(n, 1 / n)
     last, path = _path(mx[:, None] * my[None, :], pi, sigma, speed, (1 / n, 1 / n), 0.3, 200)
-    one_x, path_x = _path(mx, px, sigma, speed, (1 / n,), 0.3, 200)
-    one_y, path_y = _path(my, py, sigma, speed, (1 / n,), 0.3, 200)
+    _, path_x = _path(mx, px, sigma, speed, (1 / n,), 0.3, 200)
+    _, path_y = _path(my, py, sigma, speed, (1 / n,), 0.3, 200)
     np.testing.assert_allclose(path[9], path_x[9][:, None] * path_y[9][None, :], rtol=1e-11)
     assert float(jnp.min(path[0])) >= 0.0
     np.testing.assert_allclose(jnp.sum(path, axis=(1, 2)), 1.0, rtol=1e-12)
