@@ -244,7 +244,7 @@ def test_prohibition_corner():
     ev = _solve(x, np.array([[5.0, 0.0, 0.0, 0.0, 0.0]]))
     o = ev.outcomes
     assert int(ev.status[0]) == 0 and bool(ev.branches["NO_LOW_QUALITY"][0])
-    assert float(o.low_quality_items[0]) == 0 and float(o.verification[0]) == 0 and float(o.trust[0]) == 1
+    assert float(o.low_quality_items[0]) == 0 and float(o.verification[0]) < 1e-15 and float(o.trust[0]) == 1
     assert abs(float(o.log_moderation[0])) < 1e-9
 
 

@@ -134,7 +134,8 @@ def visit(p: Params, u: Policy, ln_a: Scalar, guess: Float[Array, "3"], h: Pair)
 
 def _usable(v: Visit) -> Bool[Array, ""]:
     rough = 1e-9 if jnp.finfo(v.gap.dtype).bits == 64 else 1e-4
-    return (v.gap < rough) & jnp.isfinite(v.slope) & jnp.any(v.content)
+    # An empty catalogue is a choice too (profit from subsidies alone): a platform may prefer it to a costly rescue.
+    return (v.gap < rough) & jnp.isfinite(v.slope)
 
 
 def _pick(flag: Array, one: Any, two: Any) -> Any:
@@ -220,6 +221,7 @@ def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array, Scalar]:
     exits = lo.content != hi.content
     kink = jnp.where(exits[0], LOW_EXIT, jnp.where(exits[1], HIGH_EXIT, INTERIOR))
     smooth = jnp.abs(now.slope) <= 1e3 * tol
-    mode = jnp.where(taxed & jnp.isneginf(state.best), SHUT, jnp.where(smooth, INTERIOR, kink))
+    empty = (taxed & jnp.isneginf(state.best)) | ~jnp.any(now.content)
+    mode = jnp.where(empty, SHUT, jnp.where(smooth, INTERIOR, kink))
     gap = jnp.where(mode == INTERIOR, jnp.maximum(now.gap, jnp.abs(now.slope)), now.gap)
     return jnp.concatenate([now.ln_a[None], now.z]), mode, gap
