@@ -102,10 +102,18 @@ def _finite(value: Any) -> Any:
 
 @eqx.filter_jit
 def _margins(claim: Claim, names: tuple[str, ...], p: Any, u: Any, key: Any, numbers: Array, vectors: Array) -> Array:
+    """Margins of the parts of a claim (of the claim itself, if it has none) at each draw: `[draw, part]`."""
+
     def one(draw: tuple[Array, Array]) -> Array:
         number, vector = draw
         q, v = replace(p, u, names, vector)
-        return jnp.asarray(claim.margin(q, v, jax.random.fold_in(key, number))).astype(vectors.dtype)
+        mine = jax.random.fold_in(key, number)
+        if claim.joint is not None:
+            found = claim.joint(q, v, mine)
+            margins = [found[part.id] for part in claim.parts]
+        else:
+            margins = [part.margin(q, v, mine) for part in claim.parts or (claim,)]
+        return jnp.stack([jnp.asarray(m).astype(vectors.dtype) for m in margins])
 
     return jax.vmap(one)((numbers, vectors))
 
@@ -131,7 +139,7 @@ class _Task:
         return jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(claim.id.encode()))
 
     def margins(self, claim: Claim, points: np.ndarray) -> np.ndarray:
-        """Margins at points, group after group through one compiled function."""
+        """Margins `[point, part]`, group after group through one compiled function."""
         size = GROUPS[claim.cost]
         found = []
         for _, start, stop in chunks_of(len(points), size):
@@ -176,18 +184,20 @@ def _grid(task: _Task, x: str, y: str) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def _evaluate(task: _Task, claim: Claim, n: int, map_too: bool) -> tuple[np.ndarray, BoundaryMap | None, dict[str, float], list[np.ndarray]]:  # fmt: skip
     """Margins at the given point and `n` draws, the map, and the margins of the parts."""
-    leaves = claim.parts or (claim,)
-    each = [task.margins(c, task.points[: n + 1]) for c in leaves]
-    margins = np.min(each, axis=0)
+    parts = claim.parts or (claim,)
+    # A size that is reported carries no verdict, unless the whole claim is a report.
+    judged = [k for k, part in enumerate(parts) if part.expectation != "report"] or list(range(len(parts)))
+    each = task.margins(claim, task.points[: n + 1])
+    margins = np.min(each[:, judged], axis=1)
     influence = influence_of(task.box.names, task.points[1 : n + 1], margins[1:])
     boundary = None
     mixed = np.any(margins > 0) and np.any(margins <= 0)
     if map_too and claim.cost == "equilibrium" and len(influence) > 1 and mixed:
         x, y = list(influence)[:2]
         xs, ys, points = _grid(task, x, y)
-        field = np.min([task.margins(c, points) for c in leaves], axis=0)
+        field = np.min(task.margins(claim, points)[:, judged], axis=1)
         boundary = BoundaryMap(x, y, xs, ys, field.reshape(GRID, GRID), {k: influence[k] for k in (x, y)})
-    return margins, boundary, influence, each if claim.parts else []
+    return margins, boundary, influence, list(each.T) if claim.parts else []
 
 
 def _result(

@@ -47,7 +47,8 @@ class Claim:
 
     `margin(p, u, key)` is a pure function of one draw that returns a scalar, positive where the
     claim holds (for `expectation="report"`: the reported size); `key` serves stochastic claims.
-    Claims of several parts have `parts`, and their margin is the smallest of the parts'.
+    Claims of several parts have `parts`, and their margin is the smallest of those that carry a verdict;
+    `joint` gives the margins of all parts by id at once, where they share an expensive computation.
     `max_draws` caps the draws of an expensive claim (`None`: no cap; 1: the baseline only).
     """
 
@@ -60,6 +61,7 @@ class Claim:
     max_draws: int | None = None
     details: Callable[[Any, Any, PRNGKeyArray], Mapping[str, Array]] | None = None
     parts: tuple["Claim", ...] = ()
+    joint: Callable[[Any, Any, PRNGKeyArray], Mapping[str, Float[Array, ""]]] | None = None
     note: str = ""
 
 
