@@ -290,5 +290,4 @@ CLAIMS_MEANFIELD = (
         max_draws=2,
         parts=_RECOVERY_PARTS,
     ),
-    PARTICLES,
 )
