@@ -144,7 +144,8 @@ def _implicit_jvp(f, tol, max_steps, max_step, primals, tangents):  # pyright: i
 def _tangent(f: Callable, x: Array, args: PyTree, args_dot: PyTree, good: Array) -> Array:
     """Derivative of the root by the implicit function theorem; zero where `good` is false."""
     n = x.shape[0]
-    jac = jax.jacfwd(f)(x, args)
+    # The barrier keeps the compiler from recomputing `f` inside every entry of the elimination.
+    jac = lax.optimization_barrier(jax.jacfwd(f)(x, args))
     _, rhs = jax.jvp(lambda a: f(x, a), (args,), (args_dot,))
     # Mask before the linear solve: a failed cell has no derivative and must not produce one.
     jac = jnp.where(good, jac, jnp.eye(n, dtype=x.dtype))

@@ -283,6 +283,7 @@ def test_planner_is_decentralized_exactly_by_three_instruments():
     assert float(alone.outcomes.welfare[0]) < float(best.value[0]) - 0.01
 
 
+@pytest.mark.slow
 def test_turning_price_is_a_peak_and_has_a_gradient():
     p, u = MODEL.params(), MODEL.policy()
     price, slope = jax.jit(jax.value_and_grad(lambda e: turning.turning_price(eqx.tree_at(lambda q: q.u_L, p, e), u)))(

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from jaxecon.models.information_pollution import consumers, producers
@@ -87,6 +88,7 @@ def allocation(
     net = producers.net_prices(p, u, weights, h, traffic, 1 - d)
     active = net if stays is None else Pair(net.L * stays.L, net.H * stays.H)
     q = producers.supply(p, active, cost)
+    q, cost, d = lax.optimization_barrier((q, cost, d))
     shown = Pair(weights.L * q.L, weights.H * q.H)
     A = shown.L + shown.H
     some = A > 0
@@ -154,6 +156,8 @@ def slopes(y: Float[Array, "4"], args: tuple) -> Slopes:
     p = args[0]
     basis = jnp.eye(4, dtype=y.dtype)
     gaps, columns = jax.vmap(lambda v: _jvp_with_aux(y, args, v), out_axes=(None, 1))(basis)
+    # The compiler would otherwise recompute the allocation inside every entry of the solves below.
+    gaps, columns = lax.optimization_barrier((gaps, columns))
     moved = columns[:3] - p.chi * jnp.zeros_like(columns[:3]).at[0].set(columns[3])
     given = -solve3(columns[:3, 1:], columns[:3, 0])
     adjusting = -solve3(moved[:, 1:], moved[:, 0])
