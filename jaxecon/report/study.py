@@ -1,0 +1,166 @@
+"""What the report knows about one model: each piece computed once, a piece that fails kept with its reason."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jaxecon.analysis.claims import ClaimResult, claims
+from jaxecon.analysis.designs import box_of
+from jaxecon.analysis.optimize import Optimum, optimize
+from jaxecon.analysis.sensitivity import sensitivity
+from jaxecon.analysis.simulate import simulate
+from jaxecon.analysis.sweep import sweep
+from jaxecon.core.fields import fields_of
+from jaxecon.core.inputs import load_set, set_names
+from jaxecon.core.model import Model
+from jaxecon.core.results import provenance
+
+Announce = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """How much the report computes. `full` adds the claims and studies that take minutes each."""
+
+    draws: int
+    samples: int
+    seed: int
+    starts: int
+    seeds: int
+    steps: int | None
+    full: bool
+
+
+@dataclasses.dataclass
+class ModelStudy:
+    """Results of one model by piece; `failed` says why a piece is missing, `seconds` what each piece took."""
+
+    model: Model
+    sizes: Sizes
+    box: xr.Dataset | None = None
+    policies: xr.Dataset | None = None
+    optimum: Optimum | None = None
+    elasticities: xr.Dataset | None = None
+    sobol: xr.Dataset | None = None
+    response: xr.Dataset | None = None
+    paths: dict[str, xr.Dataset] = dataclasses.field(default_factory=dict)
+    agents: dict[str, xr.Dataset] = dataclasses.field(default_factory=dict)
+    claims: list[ClaimResult] = dataclasses.field(default_factory=list)
+    skipped: list[str] = dataclasses.field(default_factory=list)
+    studies: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    record: dict[str, Any] = dataclasses.field(default_factory=dict)
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def headline(self) -> list[str]:
+        """The objective and the outcomes the summary speaks of: the first declared ones."""
+        names = [self.model.objective, *fields_of(self.model.Outcomes)]
+        return list(dict.fromkeys(names))[:4]
+
+
+def equilibrium_instruments(model: Model) -> list[str]:
+    """Instruments that matter for the equilibrium."""
+    return [n for n, f in fields_of(model.Policy).items() if f.kind == "real" and f.layer == "equilibrium"]
+
+
+def run_study(model: Model, sizes: Sizes, announce: Announce) -> ModelStudy:
+    """Compute all pieces of one model, each guarded: what fails is reported and loses nothing else."""
+    study = ModelStudy(model, sizes, record=provenance(model, seed=sizes.seed))
+
+    def piece(name: str, compute: Callable[[], None]) -> None:
+        announce(f"{model.name}: {name}")
+        start = time.perf_counter()
+        try:
+            compute()
+        except Exception as error:
+            study.failed[name] = f"{type(error).__name__}: {error}"[:600]
+        study.seconds[name] = time.perf_counter() - start
+
+    piece("solutions over the prior box", lambda: _box(study))
+    piece("policies compared", lambda: _policies(study))
+    piece("response to the most influential parameter", lambda: _response(study))
+    piece("optimal policy", lambda: _optimum(study))
+    piece("exact elasticities", lambda: _elasticities(study))
+    for name in list(model.dynamics)[: None if sizes.full else 1]:
+        piece(f"path: {name}", lambda name=name: study.paths.update({name: simulate(model, name, steps=sizes.steps)}))
+    for name, layer in model.agents.items():
+        periods = layer.periods if sizes.steps is None else min(layer.periods, sizes.steps)
+        piece(f"agents: {name}", lambda name=name, periods=periods: study.agents.update(
+            {name: simulate(model, name, seeds=sizes.seeds, seed=sizes.seed, periods=periods)}))  # fmt: skip
+    for claim in model.claims:
+        if claim.cost == "equilibrium" or sizes.full:
+            piece(f"claim {claim.id}", lambda claim=claim: study.claims.extend(
+                claims(model, [claim.id], draws=sizes.draws, seed=sizes.seed)))  # fmt: skip
+        else:
+            study.skipped.append(claim.id)
+    if sizes.full:
+        for name, run in model.studies.items():
+            piece(f"study: {name}", lambda name=name, run=run: study.studies.update({name: _study(model, run)}))
+    return study
+
+
+def _box(study: ModelStudy) -> None:
+    """Sobol indices over the prior box; their sample also certifies the solver."""
+    m, sizes = study.model, study.sizes
+    box, _ = box_of(m)
+    axes = {n: (float(lo), float(hi)) for n, lo, hi in zip(box.names, box.lo, box.hi, strict=True)
+            if fields_of(m.Params)[n].layer == "equilibrium"}  # fmt: skip
+    study.box = sweep(m, axes, design="sobol", points=max(sizes.draws, 64), seed=sizes.seed)
+    study.sobol = sensitivity(m, "sobol", samples=sizes.samples, outcomes=study.headline, seed=sizes.seed)
+
+
+def _policies(study: ModelStudy) -> None:
+    """All regimes at once: paired values of every instrument that some regime moves."""
+    m = study.model
+    neutral = {n: f.default for n, f in fields_of(m.Policy).items()}
+    axes = {n: [float(r.get(n, neutral[n])) for r in m.regimes.values()] for n in equilibrium_instruments(m)}
+    found = sweep(m, axes, design="paired")
+    study.policies = found.assign_coords(regime=("point", list(m.regimes)))
+
+
+def _response(study: ModelStudy) -> None:
+    m = study.model
+    assert study.sobol is not None, "the sensitivities are missing"
+    total = study.sobol.total.sel(outcome=m.objective)
+    name = str(total.parameter.values[int(np.nanargmax(total.values))])
+    lo, hi = fields_of(m.Params)[name].box or fields_of(m.Params)[name].bounds
+    study.response = sweep(m, {name: (lo, hi, 61)})
+
+
+def _optimum(study: ModelStudy) -> None:
+    study.optimum = optimize(
+        study.model, equilibrium_instruments(study.model), starts=study.sizes.starts, seed=study.sizes.seed
+    )
+
+
+def _elasticities(study: ModelStudy) -> None:
+    study.elasticities = sensitivity(study.model, "elasticities", outcomes=study.headline)
+
+
+def _study(model: Model, run: Callable[[Any, Any], Mapping[str, Any]]) -> dict[str, float]:
+    import equinox as eqx
+    import jax
+
+    with jax.enable_x64(True):
+        found = jax.device_get(eqx.filter_jit(run)(model.params(), model.policy()))
+    return {k: np.asarray(v).tolist() for k, v in found.items()}
+
+
+def set_table(model: Model) -> list[dict[str, Any]]:
+    """The named parameter sets with what they change."""
+    found = [load_set(model, name) for name in set_names(model)]
+    return [{"name": s.name, "meaning": s.doc, "source": s.source, "values": {**s.params, **s.policy}} for s in found]
+
+
+def finite_range(values: np.ndarray) -> tuple[float, float, float]:
+    """Least, median and largest of the finite values."""
+    good = values[np.isfinite(values)]
+    if not good.size:
+        return math.nan, math.nan, math.nan
+    return float(good.min()), float(np.median(good)), float(good.max())
