@@ -1,6 +1,6 @@
 """The look of all figures: readable in print and in gray."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ COLORS = ("#1b2a41", "#b2432f", "#3f7f93", "#c9922e", "#8aa66f", "#9c89b8")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 FILL = "#b9c6d3"
 
-_STYLE: Mapping[str, Any] = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.labelsize": 9,
@@ -35,7 +35,7 @@ _STYLE: Mapping[str, Any] = {
 @contextmanager
 def panels(rows: int, columns: int, width: float = 3.6, height: float = 2.6) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure with its axes in reading order, in the common style; the layout is tight at the end."""
-    with mpl.rc_context(dict(_STYLE)):
+    with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
         yield figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
