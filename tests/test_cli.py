@@ -4,10 +4,13 @@ import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from jaxecon.cli import main
+from jaxecon.cli.arguments import EXAMPLES, build_parser, read_point
+from jaxecon.cli.commands import COMMANDS
 from jaxecon.core.discovery import load, model_names
 from jaxecon.core.fields import fields_of
 
@@ -165,6 +168,7 @@ WRONG = [
     (["sweep", MODEL, "p_A"], "not an axis"),
     (["sweep", "information_pollution", "p_A=0.1:0.2:2.5"], "whole number"),
     (["sweep", "information_pollution", "p_A=0.2:0.1:3"], "empty"),
+    (["sweep", "information_pollution", "p_A=0.1,cheap"], "axis p_A: 'cheap' is not a number"),
     (["sweep", "information_pollution", "p_A=0.1:0.2:3", "q=1:2:3"], "'q'"),
     (["sweep", "information_pollution", "p_A=0.1:0.2", "--design", "sobol"], "points"),
     (["sweep", "information_pollution", "p_A=0.1:0.2:3", "--resume"], "resume"),
@@ -193,6 +197,66 @@ def test_wrong_input_ends_with_2_and_a_message(capsys, words, says):
 def test_every_wrong_field_is_reported_at_once(capsys):
     _, err = run(capsys, "solve", "information_pollution", "-p", "p_A=-1", "-p", "taxx=1", "--regime", "qq", code=2)
     assert err.startswith("jaxecon: 3 problems") and all(w in err for w in ("p_A", "taxx", "qq"))
+    _, err = run(capsys, "sweep", "information_pollution", "p_A=1:2", "-p", "taxx=1", "--regime", "qq", code=2)
+    assert err.startswith("jaxecon: 3 problems") and all(w in err for w in ("'p_A=1:2'", "taxx", "qq"))
+    _, err = run(capsys, "claims", "information_pollution", "--prior", "/no/such.toml", "-p", "taxx=1", code=2)
+    assert err.startswith("jaxecon: 2 problems")
+
+
+def test_printed_examples_name_what_exists():
+    """Every command in the README and in the help texts parses, and its model, regime and inputs exist."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    lines = [line.split("#")[0] for line in readme.splitlines() if line.startswith("jaxecon ")]
+    assert lines
+    for line in [*lines, *EXAMPLES.values()]:
+        args = build_parser().parse_args(line.split()[1:])
+        if hasattr(args, "model"):
+            model = load(args.model)
+            if hasattr(args, "values"):
+                read_point(model, args)
+            names = [w.split("=")[0] for w in getattr(args, "axes", [])]
+            names += getattr(args, "instruments", "").split(",") if hasattr(args, "instruments") else []
+            assert set(names) <= set(fields_of(model.Params) | fields_of(model.Policy)), line
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("RESOURCE_EXHAUSTED: out of memory"), MemoryError(), OSError("disk full")]
+)
+def test_a_failing_computation_ends_with_1_and_says_what_is_safe(capsys, monkeypatch, error):
+    def fail(args):
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "solve", fail)
+    out, err = run(capsys, "solve", MODEL, code=1)
+    assert out == "" and "safe" in err and (str(error) or "MemoryError") in err
+
+
+def test_an_interrupt_ends_with_130(capsys, monkeypatch):
+    def stop(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(COMMANDS, "solve", stop)
+    assert "interrupted" in run(capsys, "solve", MODEL, code=130)[1]
+
+
+def test_report_passes_its_options_on(capsys, monkeypatch, tmp_path):
+    import jaxecon.report
+
+    def write(models, path, **options):
+        seen.append(([m.name for m in models], path, options))
+        return Path(path)
+
+    seen = []
+    monkeypatch.setattr(jaxecon.report, "write_report", write)
+    target = tmp_path / "r.html"
+    got = run_json(
+        capsys, "report", MODEL, "-o", target, "--full", "--quick", "--draws", 7, "--samples", 4, "--seed", 3
+    )
+    models, path, options = seen[0]
+    assert models == [MODEL] == got["models"] and path == str(target)
+    assert got["report"] == str(target) and got["data"] == str(tmp_path / "r_data")
+    options.pop("progress")
+    assert options == {"draws": 7, "samples": 4, "seed": 3, "quick": True, "full": True}
 
 
 @pytest.mark.parametrize("text", ["[params\np_A = 1", "[params]\np_A = 'high'\n[surprise]\nx = 1\n"])

@@ -31,7 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except (JaxeconError, OSError, MemoryError) as error:
         sys.stderr.write(
-            f"jaxecon: {error or type(error).__name__}\n  Files that were finished are safe; a sweep goes on with --resume\n"
+            f"jaxecon: {str(error) or type(error).__name__}\n  Files that were finished are safe; a sweep goes on with --resume\n"
+        )
+        return 1
+    except Exception as error:  # a defect, or JAX out of memory: people get a sentence, developers the traceback
+        if os.environ.get("JAXECON_TRACEBACK"):
+            raise
+        sys.stderr.write(
+            f"jaxecon: the computation failed: {type(error).__name__}: {str(error)[:600]}\n"
+            "  Files that were finished are safe; a sweep goes on with --resume. JAXECON_TRACEBACK=1 shows where it failed\n"
         )
         return 1
 

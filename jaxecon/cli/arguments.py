@@ -3,11 +3,12 @@
 import argparse
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from jaxecon.core.errors import InputError, did_you_mean
+from jaxecon.core.fields import Field
 
 EXAMPLES = {
     "models": "jaxecon models --json",
@@ -139,9 +140,10 @@ def build_parser() -> argparse.ArgumentParser:
     claims.add_argument("--prior", metavar="FILE", help="TOML file with a table [prior] of name = [lo, hi]")
 
     report = command("report", "Everything about the models in one HTML file, with the same content as data.", "some")
-    report.add_argument("--draws", type=_count, default=2000, metavar="N")
-    report.add_argument("--samples", type=_count, default=256, metavar="N")
+    report.add_argument("--draws", type=_count, default=1000, metavar="N")
+    report.add_argument("--samples", type=_count, default=128, metavar="N")
     report.add_argument("--seed", type=_seed, default=0)
+    report.add_argument("--full", action="store_true", help="also the claims and studies that take minutes each")
     report.add_argument("--quick", action="store_true", help="small samples, for a first look")
     return parser
 
@@ -151,6 +153,28 @@ def _number(text: str) -> Any:
         return float(text)
     except ValueError:
         return text
+
+
+def _read(field: Field | None, text: str) -> Any:
+    """A word as the value of a field; a word that does not fit stays text, for validation to name."""
+    if field is not None and field.kind == "choice":
+        return next((c for c in field.choices if str(c) == text), text)
+    if field is not None and field.kind == "integer":
+        return int(text) if text.lstrip("+-").isdigit() else text
+    return _number(text)
+
+
+def all_of(*steps: Callable[[], Any]) -> list[Any]:
+    """Results of all steps, or one `InputError` with the problems of each."""
+    found, problems = [], []
+    for step in steps:
+        try:
+            found.append(step())
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems, "the input")
+    return found
 
 
 def parse_values(model: Any, words: Sequence[str]) -> dict[str, Any]:
@@ -164,18 +188,13 @@ def parse_values(model: Any, words: Sequence[str]) -> dict[str, Any]:
             continue
         if name in values:
             problems.append(f"{name!r} is given twice; give it once")
-        field = model.fields.get(name)
         if text.startswith("["):
             try:
                 values[name] = json.loads(text)
             except json.JSONDecodeError:
                 problems.append(f"{name} = {text} is not a list of numbers such as [0, 0.1, 0.2]")
-        elif field is not None and field.kind == "choice":
-            values[name] = next((c for c in field.choices if str(c) == text), text)
-        elif field is not None and field.kind == "integer":
-            values[name] = int(text) if text.lstrip("+-").isdigit() else text
         else:
-            values[name] = _number(text)
+            values[name] = _read(model.fields.get(name), text)
     if problems:
         try:
             from jaxecon.core.inputs import split_values
@@ -221,7 +240,7 @@ def read_point(model: Any, args: argparse.Namespace) -> tuple[Any, Any]:
     return model.params(**params), model.policy(**policy)
 
 
-def parse_axes(words: Sequence[str], design: str) -> dict[str, Any]:
+def parse_axes(model: Any, words: Sequence[str], design: str) -> dict[str, Any]:
     """`name=lo:hi:n`, `name=lo:hi` (sobol) or `name=a,b,c` as axes of a sweep."""
     problems, axes = [], {}
     for word in words:
@@ -233,7 +252,10 @@ def parse_axes(words: Sequence[str], design: str) -> dict[str, Any]:
             problems.append(f"axis {name!r} is given twice; give it once")
         pieces = text.split(":")
         if len(pieces) == 1:
-            axes[name] = [_number(piece) for piece in text.split(",")]
+            field = model.fields.get(name)
+            axes[name] = values = [_read(field, piece) for piece in text.split(",")]
+            wrong = [v for v in values if isinstance(v, str) and field is not None and field.kind == "real"]
+            problems += [f"axis {name}: {v!r} is not a number" for v in wrong]
             continue
         numbers = [_number(piece) for piece in pieces]
         wanted = 2 if design == "sobol" else 3

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxecon.cli import catalog
-from jaxecon.cli.arguments import parse_axes, read_point, read_prior
+from jaxecon.cli.arguments import all_of, parse_axes, read_point, read_prior
 from jaxecon.cli.output import Result, Table, progress_bar
 from jaxecon.core.discovery import load, models
 from jaxecon.core.errors import InputError
@@ -127,13 +127,13 @@ def sweep(args: argparse.Namespace) -> Result:
     from jaxecon.analysis.sweep import sweep as run
 
     m = load(args.model)
-    p, u = read_point(m, args)
+    (p, u), axes = all_of(lambda: read_point(m, args), lambda: parse_axes(m, args.axes, args.design))
     store = args.output if args.output and args.output.endswith(".zarr") else None
     if args.resume and not store:
         raise InputError(["--resume needs the store to go on with: -o study.zarr"], "the options")
     with progress_bar(f"sweep {m.name}") as progress:
         ds = run(
-            m, parse_axes(args.axes, args.design), design=args.design, points=args.points, params=p, policy=u, store=store,
+            m, axes, design=args.design, points=args.points, params=p, policy=u, store=store,
             resume=args.resume, seed=args.seed, progress=progress, precision=_precision(args),
         )  # fmt: skip
     failed = json.loads(ds.attrs["failed"])
@@ -216,10 +216,10 @@ def sensitivity(args: argparse.Namespace) -> Result:
     from jaxecon.analysis.sensitivity import sensitivity as run
 
     m = load(args.model)
-    p, u = read_point(m, args)
+    (p, u), prior = all_of(lambda: read_point(m, args), lambda: read_prior(args.prior))
     with progress_bar(f"{args.method} {m.name}") as progress:
         ds = run(
-            m, args.method, samples=args.samples, outcomes=args.outcome, params=p, policy=u, prior=read_prior(args.prior),
+            m, args.method, samples=args.samples, outcomes=args.outcome, params=p, policy=u, prior=prior,
             second_order=args.second_order, seed=args.seed, progress=progress, precision=_precision(args),
         )  # fmt: skip
     measures = [n for n, v in ds.data_vars.items() if v.dims == ("outcome", "parameter")]
@@ -249,8 +249,7 @@ def claims(args: argparse.Namespace) -> Result:
     chosen = [load(name) for name in args.models] or list(models().values())
     if len(chosen) > 1 and (args.values or args.regime or args.parameter_set or args.ids or args.prior):
         raise InputError(["-p, --regime, --set, --id and --prior belong to one model; name it"], "the options")
-    points = [read_point(m, args) for m in chosen]
-    prior = read_prior(args.prior)
+    prior, *points = all_of(lambda: read_prior(args.prior), *(lambda m=m: read_point(m, args) for m in chosen))
     payload, rows, records = [], [], []
     for m, (p, u) in zip(chosen, points):
         with progress_bar(f"claims {m.name}") as progress:
@@ -275,7 +274,7 @@ def report(args: argparse.Namespace) -> Result:
     chosen = [load(name) for name in args.models] or list(models().values())
     with progress_bar("report") as progress:
         path = write_report(chosen, args.output or "report.html", draws=args.draws, samples=args.samples, seed=args.seed,
-                            quick=args.quick, progress=progress)  # fmt: skip
+                            quick=args.quick, full=args.full, progress=progress)  # fmt: skip
     folder = path.with_name(path.stem + "_data")
     payload = {"report": str(path), "data": str(folder), "models": [m.name for m in chosen]}
     return Result(
