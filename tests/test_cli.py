@@ -98,7 +98,8 @@ def test_sweep_to_store_resume_and_refuse(capsys, tmp_path):
 def test_csv_and_json_files(capsys, tmp_path):
     path = tmp_path / "cells.csv"
     run(capsys, "sweep", "information_pollution", "p_A=0.02:0.2:3", "-o", path)
-    rows = list(csv.DictReader(path.open()))
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == 3 and float(rows[0]["welfare"]) > 0
     path = tmp_path / "point.json"
     out, _ = run(capsys, "solve", "information_pollution", "-o", path)

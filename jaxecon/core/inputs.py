@@ -136,6 +136,8 @@ def constraint_problems(model: Model, p: Any) -> list[str]:
     with precision_of(p):
         margins = dict(model.constraints(p))
     for name, margin in margins.items():
+        if _is_traced(margin):  # built inside a transformation: defaults are constants there, sums of them are traced
+            continue
         if not float(margin) > 0 or math.isnan(float(margin)):
             names = [n for n in fields_of(model.Params) if n in name.replace(">", " ").replace("<", " ").split()]
             now = ", ".join(f"{n} = {float(getattr(p, n)):g}" for n in names)
