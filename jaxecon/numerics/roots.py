@@ -85,50 +85,100 @@ def default_tolerance(dtype: Any) -> float:
     return 1e-11 if jnp.finfo(dtype).bits == 64 else 3e-5
 
 
-def _newton(
+def newton(
     f: Callable[[Array, PyTree], Array],
-    x0: Array,
+    x0: Float[Array, " n"],
     args: PyTree,
+    *,
     tol: float,
     max_steps: int,
     max_step: float,
+    project: Callable[[Array], Array] = lambda x: x,
 ) -> Root:
-    """Newton with a step cap and halving; keeps the best point seen."""
-    shrink = jnp.asarray([1.0, 0.5, 0.2, 0.05, 0.005], x0.dtype)
+    """Newton with a step cap that takes back a step that did not help; no derivative.
+
+    One evaluation of `f` with its Jacobian per step, and one copy of it in the compiled program. `project`
+    maps a trial point into the domain. Ends at `tol`, after `max_steps`, or where no step along the Newton
+    direction reduces the residual.
+    """
     basis = jnp.eye(x0.shape[0], dtype=x0.dtype)
 
-    def size(value: Array) -> Array:
-        r = jnp.max(jnp.abs(value))
-        return jnp.where(jnp.isfinite(r), r, jnp.inf)
-
-    def cond(state: tuple[Array, Array, Array]) -> Array:
-        _, r, k = state
-        return (r > tol) & (k < max_steps)
-
-    def body(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        x, r, k = state
+    def step_at(x: Array) -> tuple[Array, Array]:
         value, columns = jax.vmap(lambda v: jax.jvp(lambda y: f(y, args), (x,), (v,)), out_axes=(None, 1))(basis)
         step = solve_small(columns, value)
         step = jnp.where(jnp.isfinite(step), step, 0.0)
         step = step * jnp.minimum(1.0, max_step / jnp.maximum(jnp.max(jnp.abs(step)), 1e-30))
-        trials = x - shrink[:, None] * step
-        sizes = jax.vmap(lambda y: size(f(y, args)))(trials)
-        # The longest step that reduces the residual; if none does, stop here.
-        better = sizes < r
-        pick, stuck = jnp.argmax(better), ~jnp.any(better)
+        r = jnp.max(jnp.abs(value))
+        return jnp.where(jnp.isfinite(r), r, jnp.inf), step
+
+    def cond(state: tuple[Array, ...]) -> Array:
+        _, r, _, scale, k = state
+        return (r > tol) & (k < max_steps) & (scale > 1e-5)
+
+    def body(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        x, r, step, scale, k = state
+        trial = project(x - scale * step)
+        trial_r, trial_step = step_at(trial)
+        better = (trial_r < r) | (k == 0)
         return (
-            jnp.where(stuck, x, trials[pick]),
-            jnp.where(stuck, r, sizes[pick]),
-            jnp.where(stuck, max_steps, k + 1),
+            jnp.where(better, trial, x),
+            jnp.where(better, trial_r, r),
+            jnp.where(better, trial_step, step),
+            jnp.where(better, jnp.minimum(1.0, 4 * scale), 0.3 * scale),
+            k + 1,
         )
 
-    x, r, k = lax.while_loop(cond, body, (x0, size(f(x0, args)), jnp.zeros((), jnp.int32)))
+    unknown = jnp.asarray(jnp.inf, x0.dtype)
+    start = (x0, unknown, jnp.zeros_like(x0), jnp.ones_like(unknown), jnp.zeros((), jnp.int32))
+    x, r, _, _, k = lax.while_loop(cond, body, start)
     return Root(x, r, r <= tol, k)
+
+
+def rescue(
+    first: Callable[[PyTree], tuple[PyTree, Bool[Array, ""]]],
+    second: Callable[[PyTree], PyTree],
+    args: PyTree,
+) -> PyTree:
+    """The answer of `first` where it says that it succeeded, that of the costlier `second` elsewhere; no derivative.
+
+    In a batch only the cells that `first` failed at are gathered, in blocks, and solved by `second`: a batch pays
+    for its hard cells only, where `lax.cond` under `vmap` would run both for every cell. A cell's answer does not
+    depend on its neighbors. `first(args) -> (x, ok)` and `second(args) -> x` with equal structures of arrays.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def answer(args: PyTree) -> PyTree:
+        x, ok = first(args)
+        return lax.cond(ok, lambda: x, lambda: second(args))
+
+    @answer.def_vmap
+    def _(size: int, batched: list[PyTree], args: PyTree) -> tuple[PyTree, PyTree]:
+        args = jax.tree.map(lambda v, b: v if b else jnp.broadcast_to(v, (size, *jnp.shape(v))), args, batched[0])
+        x, ok = jax.vmap(first)(args)
+        block = min(size, 32)
+        order, failed = jnp.argsort(ok, stable=True), jnp.sum(~ok)
+
+        def body(state: tuple[Array, PyTree]) -> tuple[Array, PyTree]:
+            k, x = state
+            cells = order[jnp.minimum(k + jnp.arange(block), size - 1)]
+            found = jax.vmap(second)(jax.tree.map(lambda v: v[cells], args))
+            keep = ok[cells]
+
+            def put(old: Array, new: Array) -> Array:
+                mask = keep.reshape(block, *([1] * (new.ndim - 1)))
+                return old.at[cells].set(jnp.where(mask, old[cells], new))
+
+            return k + block, jax.tree.map(put, x, found)
+
+        _, x = lax.while_loop(lambda state: state[0] < failed, body, (jnp.zeros_like(failed), x))
+        return x, jax.tree.map(lambda _: True, x)
+
+    return answer(lax.stop_gradient(args))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 3, 4, 5))
 def _implicit(f: Callable, x0: Array, args: PyTree, tol: float, max_steps: int, max_step: float) -> Root:
-    return _newton(f, x0, args, tol, max_steps, max_step)
+    return newton(f, x0, args, tol=tol, max_steps=max_steps, max_step=max_step)
 
 
 @_implicit.defjvp

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxecon.core.model import Claim
 from jaxecon.models.supply_shock import market
 from jaxecon.models.supply_shock.accounts import accounts, pigou_charge, welfare_no_ai
-from jaxecon.models.supply_shock.equilibrium import equilibrium, no_ai_equilibrium, other_starts
+from jaxecon.models.supply_shock.equilibrium import equilibrium, no_ai_cutoff, other_starts
 from jaxecon.models.supply_shock.market import Cutoffs
 from jaxecon.models.supply_shock.params import Params, Policy
 from jaxecon.models.supply_shock.planner import (
@@ -95,7 +95,8 @@ def two_modes(p: Params, u: Policy, key: PRNGKeyArray) -> Margin:
     q = dataclasses.replace(p, skill_law="beta22")
     eq = equilibrium(q, u)
     grid = jnp.linspace(0.0, 1.1, 161, dtype=p.q_A.dtype) * jnp.maximum(p.alpha, p.q_A)
-    _, empty = no_ai_equilibrium(q)
+    alone = no_ai_cutoff(q)
+    empty = Cutoffs(alone, alone, alone)
     before, after = (bimodality(active_quality_density(q, x, grid, 0.015)) for x in (empty, eq.cutoffs))
     return solved_or_nan(eq.status, jnp.minimum(after - 0.1, 0.1 - before))
 

@@ -1,10 +1,10 @@
 r"""Static assignment equilibrium: cutoffs by indifference, certified by regret (3.3).
 
-Unknowns are the three cutoffs; $D_A$, $\Phi$, $M$ and $p$ are closed forms of them. The five occupation
-patterns are one complementarity system: a segment of zero length drops its equation.
+Unknowns are the three cutoffs; $D_A$, $\Phi$, $M$ and $p$ are closed forms of them. Three systems cover the
+five occupation patterns (E exit, H human, A with AI, by rising skill): EH; EAH and EA; EHAH and EHA.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,24 +16,31 @@ from jaxecon.core.model import Equilibrium as BaseEquilibrium
 from jaxecon.models.supply_shock import market
 from jaxecon.models.supply_shock.market import Cutoffs
 from jaxecon.models.supply_shock.params import Params, Policy
-from jaxecon.numerics.roots import Root, bisect, find_root, solve_small
+from jaxecon.numerics.roots import attach_derivative, bisect, find_root, newton, rescue
 
 NOT_CUTOFFS = FIRST_REASON
 REASONS = {
     NOT_CUTOFFS: (
         "NOT_CUTOFFS",
-        "no pattern of pure cutoffs is an equilibrium: two occupations share a range of skills",
+        "no pure occupation pattern was found in which nobody regrets: where humans and adopters of one skill"
+        " coexist over a range, none exists",
     )
 }
+# Which system of conditions holds: no AI (EH), no low-skill humans (EAH, EA), low-skill humans (EHAH, EHA).
+NO_AI, NO_LOW_HUMANS, LOW_HUMANS = 0.0, 1.0, 2.0
 
 
 class Equilibrium(BaseEquilibrium):
-    """Cutoffs with AI and without, regret of the assignment, and whether AI is used at all."""
+    """Cutoffs with AI and without, regret of the assignment, and which system of conditions it solves."""
 
     cutoffs: Cutoffs
     no_ai_cutoff: Float[Array, ""]
     regret: Float[Array, ""]
-    uses_ai: Bool[Array, ""]
+    system: Float[Array, ""]
+
+    @property
+    def uses_ai(self) -> Bool[Array, ""]:
+        return self.system != NO_AI
 
 
 def money_scale(p: Params) -> Float[Array, ""]:
@@ -48,37 +55,38 @@ def payoffs(p: Params, u: Policy, x: Cutoffs, s: Float[Array, " k"]) -> tuple[Fl
     return market.ai_payoff(p, u, price[1], q_a), market.human_payoff(p, price[0], q_h)
 
 
-def indifference(v: Float[Array, "3"], args: tuple[Params, Policy]) -> Float[Array, "3"]:
+def indifference(v: Float[Array, "3"], args: tuple[Params, Policy, Float[Array, ""]]) -> Float[Array, "3"]:
     r"""Conditions for the cutoffs $(s_0, s_1, s_H)$ (3.3), in units of `money_scale`.
 
-    $\max(\pi_A, \pi_H)(s_0) = w_0$; $\min\{s_1 - s_0, (\pi_A - \pi_H)(s_1)\} = 0$;
-    $\min\{1 - s_H, (\pi_A - \pi_H)(s_H)\} = 0$.
+    With low-skill humans: $\pi_H(s_0) = w_0$, $\pi_A(s_1) = \pi_H(s_1)$. Without: $\pi_A(s_0) = w_0$, $s_1 = s_0$.
+    In both $\min\{1 - s_H, (\pi_A - \pi_H)(s_H)\} = 0$. Without AI: $\pi_H(s_0) = w_0$, $s_1 = s_H = s_0$.
+    The third argument is the system.
     """
-    p, u = args
-    ai, human = payoffs(p, u, Cutoffs(v[0], v[1], v[2]), v)
+    p, u, system = args
+    first = jnp.where(system == LOW_HUMANS, v[1], v[0])
+    top = jnp.where(system == NO_AI, v[0], v[2])
+    ai, human = payoffs(p, u, Cutoffs(v[0], first, top), v)
     gain = (ai - human) / money_scale(p)
-    exit_gain = (jnp.maximum(ai[0], human[0]) - p.w_0) / money_scale(p)
-    return jnp.stack([exit_gain, jnp.minimum(v[1] - v[0], gain[1]), jnp.minimum(1 - v[2], gain[2])])
+    exit_gain = (jnp.where(system == NO_LOW_HUMANS, ai[0], human[0]) - p.w_0) / money_scale(p)
+    return jnp.stack(
+        [
+            exit_gain,
+            jnp.where(system == LOW_HUMANS, gain[1], v[1] - v[0]),
+            jnp.where(system == NO_AI, v[2] - v[0], jnp.minimum(1 - v[2], gain[2])),
+        ]
+    )
 
 
-def indifference_without_low_humans(v: Float[Array, "2"], args: tuple[Params, Policy]) -> Float[Array, "2"]:
-    r"""Conditions of the patterns EAH and EA for $(s_0 = s_1, s_H)$, in units of `money_scale`."""
-    p, u = args
-    ai, human = payoffs(p, u, Cutoffs(v[0], v[0], v[1]), v)
-    return jnp.stack([(ai[0] - p.w_0), jnp.minimum((1 - v[1]) * money_scale(p), ai[1] - human[1])]) / money_scale(p)
-
-
-def no_ai_condition(v: Float[Array, "1"], p: Params) -> Float[Array, "1"]:
+def no_ai_condition(s: Float[Array, ""], p: Params) -> Float[Array, ""]:
     r"""Exit cutoff of the pattern EH: $\pi_H(s_0) = w_0$ with AI absent, in units of `money_scale`."""
-    s = v[0]
     q = market.human_quality(p, s)
     served = p.n * p.k_H * (1 - market.skill_cdf(p.skill_law, s))
-    income = market.human_payoff(p, market.hedonic_price(p, q, served * q, jnp.zeros_like(s), served), q)
-    return (v - v) + (income - p.w_0) / money_scale(p)
+    price = market.hedonic_price(p, q, served * q, jnp.zeros_like(s), served)
+    return (market.human_payoff(p, price, q) - p.w_0) / money_scale(p)
 
 
-def _no_ai_scalar(s: Float[Array, ""], p: Params) -> Float[Array, ""]:
-    return no_ai_condition(s[None], p)[0]
+def _no_ai_vector(v: Float[Array, "1"], p: Params) -> Float[Array, "1"]:
+    return no_ai_condition(v[0], p)[None]
 
 
 def pooled_guess(p: Params, u: Policy) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -113,27 +121,6 @@ def pooled_guess(p: Params, u: Policy) -> tuple[Float[Array, ""], Float[Array, "
     return jnp.clip(s_0, 0.02, 0.98), jnp.clip(s_h, 0.03, 1.0)
 
 
-def _newton_steps(f: Any, v: Array, args: Any, steps: int) -> Array:
-    """Newton steps with a cap, kept ordered and inside (0, 1]; a fixed number, so that batches run in lockstep."""
-    shrink = jnp.asarray([1.0, 0.4, 0.1, 0.02], v.dtype)
-
-    def ordered(w: Array) -> Array:
-        w = jnp.clip(w, 1e-6, 1.0)
-        return jnp.stack([jnp.max(w[: k + 1]) for k in range(w.shape[0])])
-
-    def body(_: Any, v: Array) -> Array:
-        value = f(v, args)
-        step = solve_small(jax.jacfwd(f)(v, args), value)
-        step = jnp.where(jnp.isfinite(step), step, 0.0)
-        step = step * jnp.minimum(1.0, 0.25 / jnp.maximum(jnp.max(jnp.abs(step)), 1e-30))
-        trials = jax.vmap(lambda t: ordered(v - t * step))(shrink)
-        sizes = jax.vmap(lambda w: jnp.max(jnp.abs(f(w, args))))(trials)
-        better = sizes < jnp.max(jnp.abs(value))
-        return trials[jnp.where(jnp.any(better), jnp.argmax(better), 3)]
-
-    return lax.fori_loop(0, steps, body, v)
-
-
 def regret_of(p: Params, u: Policy, x: Cutoffs, s: Float[Array, " k"]) -> Float[Array, " k"]:
     """What skills `s` would gain in their best occupation; at a cutoff either side counts."""
     ai, human = payoffs(p, u, x, s)
@@ -157,80 +144,112 @@ def regret_sample(p: Params, x: Cutoffs, n: int) -> Float[Array, " k"]:
     return jnp.concatenate([grid, jnp.clip(kinks, 0.0, 1.0)])
 
 
-def starts(p: Params, u: Policy, empty: Cutoffs, gain: Array, sample: Array) -> Float[Array, "3 3"]:
-    """Three starts: the pooled regime, AI entering where it gains most without AI, and an overlap of qualities."""
+class Assignment(NamedTuple):
+    """A solved assignment before derivatives: cutoffs, which system they solve, residual, regret."""
+
+    v: Float[Array, "3"]
+    system: Float[Array, ""]
+    residual: Float[Array, ""]
+    regret: Float[Array, ""]
+
+
+def _tolerance(x: Array) -> float:
+    return 1e-9 if jnp.finfo(x.dtype).bits == 64 else 1e-5
+
+
+def _ordered(v: Float[Array, "3"]) -> Float[Array, "3"]:
+    """Cutoffs in (0, 1] and rising."""
+    v = jnp.clip(v, 1e-6, 1.0)
+    first = jnp.maximum(v[0], v[1])
+    return jnp.stack([v[0], first, jnp.maximum(first, v[2])])
+
+
+def _assignment(p: Params, u: Policy, start: Float[Array, "3"], system: Array, steps: int) -> Assignment:
+    """Newton from one start in one system, and the regret where it ends."""
+    tol = 1e-12 if jnp.finfo(start.dtype).bits == 64 else 3e-6
+    root = newton(indifference, start, (p, u, system), tol=tol, max_steps=steps, max_step=0.2, project=_ordered)
+    x = Cutoffs(root.x[0], root.x[1], root.x[2])
+    regret = jnp.max(regret_of(p, u, x, regret_sample(p, x, 129))) / money_scale(p)
+    used = (system == NO_AI) | (x.s_H > x.s_1)
+    return Assignment(root.x, system, root.residual, jnp.where(used & jnp.isfinite(regret), regret, jnp.inf))
+
+
+def _certified(a: Assignment) -> Bool[Array, ""]:
+    tolerance = _tolerance(a.v)
+    return (a.residual <= 0.01 * tolerance) & (a.regret <= tolerance)
+
+
+def _common_case(args: tuple[Params, Policy, Cutoffs]) -> tuple[Assignment, Bool[Array, ""]]:
+    """The pattern EAH from the pooled regime; most of the box."""
+    p, u, _ = args
     s_0, s_h = pooled_guess(p, u)
-    pair = _newton_steps(indifference_without_low_humans, jnp.stack([s_0, s_h]), (p, u), 8)
-    entry = sample[jnp.argmax(gain)]
-    near = jnp.stack([jnp.minimum(empty.s_0, entry - 0.01), entry - 0.05, entry + 0.05])
+    a = _assignment(p, u, jnp.stack([s_0, s_0, s_h]), jnp.full_like(s_0, NO_LOW_HUMANS), 16)
+    return a, _certified(a)
+
+
+def _every_case(args: tuple[Params, Policy, Cutoffs]) -> Assignment:
+    """All systems from several starts; the end with the smallest residual and regret."""
+    p, u, empty = args
+    s_0, s_h = pooled_guess(p, u)
+    sample = regret_sample(p, empty, 65)
+    entry = sample[jnp.argmax(regret_of(p, u, empty, sample))]
     low = jnp.minimum(0.85 * p.q_A / p.alpha, 0.95)
-    overlap = jnp.stack([0.5 * low, 0.5 * low, low])
-    return jnp.stack([jnp.stack([pair[0], pair[0], pair[1]]), near, overlap])
+    below = jnp.minimum(empty.s_0, entry)
+    guesses = [
+        (NO_AI, (empty.s_0, empty.s_0, empty.s_0)),
+        (NO_LOW_HUMANS, (0.5 * s_h, 0.5 * s_h, s_h)),
+        (NO_LOW_HUMANS, (0.5 * low, 0.5 * low, low)),
+        (LOW_HUMANS, (0.5 * s_0, s_0, s_h)),
+        (LOW_HUMANS, (0.3 * low, 0.5 * low, low)),
+        *[(LOW_HUMANS, (below - 0.01, entry - width, entry + width)) for width in (0.01, 0.05, 0.15)],
+        *[(LOW_HUMANS, (below, entry + up, entry + up + width)) for up in (0.0, 0.1) for width in (0.05, 0.2)],
+    ]
+    systems = jnp.asarray([system for system, _ in guesses], s_0.dtype)
+    starts = jnp.stack([_ordered(jnp.stack(v)) for _, v in guesses])
+    ends = jax.vmap(lambda v, system: _assignment(p, u, v, system, 60))(starts, systems)
+    best = jnp.argmin(ends.residual + ends.regret)
+    return jax.tree.map(lambda x: x[best], ends)
 
 
-def best_guess(p: Params, u: Policy, empty: Cutoffs, gain: Array, sample: Array) -> Float[Array, "3"]:
-    """The start whose Newton path ends with the smallest residual and regret; no derivative."""
-    p, u, empty, gain, sample = lax.stop_gradient((p, u, empty, gain, sample))
-    ends = jax.vmap(lambda v: _newton_steps(indifference, v, (p, u), 12))(starts(p, u, empty, gain, sample))
-
-    def merit(v: Array) -> Array:
-        residual = jnp.max(jnp.abs(indifference(v, (p, u))))
-        x = Cutoffs(v[0], v[1], v[2])
-        return residual + jnp.max(regret_of(p, u, x, regret_sample(p, x, 17))) / money_scale(p)
-
-    merits = jax.vmap(merit)(ends)
-    return ends[jnp.argmin(jnp.where(jnp.isnan(merits), jnp.inf, merits))]
-
-
-def no_ai_equilibrium(p: Params) -> tuple[Root, Cutoffs]:
-    """Pattern EH, the economy without AI: the root and its cutoffs."""
+def no_ai_cutoff(p: Params) -> Float[Array, ""]:
+    """Exit cutoff of the pattern EH, the economy without AI."""
     one = jnp.ones_like(p.q_A)
-    start = bisect(_no_ai_scalar, 1e-6 * one, one, p, steps=24)
-    alone = find_root(no_ai_condition, start[None], p, max_step=0.1)
-    s = alone.x[0]
-    return alone, Cutoffs(s, s, s)
+    start = bisect(no_ai_condition, 1e-6 * one, one, p, steps=20)
+    return find_root(_no_ai_vector, start[None], p, max_step=0.1).x[0]
 
 
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
     """Solve for the assignment; pure, unbatched, differentiable by the implicit function theorem."""
-    one = jnp.ones_like(p.q_A)
-    alone, empty = no_ai_equilibrium(p)
-    sample = regret_sample(p, empty, 65)
-    tolerance = 1e-9 if jnp.finfo(one.dtype).bits == 64 else 1e-5
-    gain = regret_of(p, u, empty, lax.stop_gradient(sample))
-    uses_ai = jnp.max(gain) > tolerance * money_scale(p)
-
-    guess = best_guess(p, u, empty, gain, sample)
-    root = find_root(indifference, guess, (p, u), max_step=0.2)
-    cutoffs = Cutoffs(*(jnp.where(uses_ai, root.x[k], alone.x[0]) for k in range(3)))
-
-    gaps = regret_of(p, u, cutoffs, lax.stop_gradient(regret_sample(p, cutoffs, 129)))
-    regret = jnp.max(gaps) / money_scale(p)
-    converged = alone.converged & (root.converged | ~uses_ai)
-    status = jnp.where(converged, jnp.where(regret > 10 * tolerance, NOT_CUTOFFS, SOLVED), NOT_CONVERGED)
+    alone = no_ai_cutoff(p)
+    a = rescue(_common_case, _every_case, (p, u, Cutoffs(alone, alone, alone)))
+    tolerance = _tolerance(alone)
+    found = (a.residual <= 0.01 * tolerance) & (a.regret <= 10 * tolerance)
+    v = attach_derivative(indifference, a.v, (p, u, a.system), found)
+    status = jnp.where(found, SOLVED, NOT_CUTOFFS)
     return Equilibrium(
-        status=status.astype(jnp.int32), cutoffs=cutoffs, no_ai_cutoff=alone.x[0], regret=regret, uses_ai=uses_ai
+        status=status.astype(jnp.int32),
+        cutoffs=Cutoffs(v[0], v[1], v[2]),
+        no_ai_cutoff=alone,
+        regret=a.regret,
+        system=a.system,
     )
 
 
 def other_starts(p: Params, u: Policy) -> Equilibrium:
-    """Equilibria from nine other starts, spread over the ordered cutoffs: `[9]` in every leaf.
+    """Ends of Newton paths from eighteen other starts, nine in each system with AI: `[18]` in every leaf.
 
     For checks of uniqueness: a path that ends in no equilibrium carries a status other than 0.
     """
-    alone, empty = no_ai_equilibrium(p)
-    low, width = jnp.meshgrid(jnp.asarray([0.05, 0.25, 0.5]), jnp.asarray([0.1, 0.3, 0.6]))
-    first = low.ravel().astype(p.q_A.dtype)
-    starts_at = jnp.stack([0.8 * first, first, jnp.minimum(first + width.ravel().astype(first.dtype), 0.99)], axis=1)
+    alone = no_ai_cutoff(p)
+    low, width, system = jnp.meshgrid(
+        jnp.asarray([0.05, 0.25, 0.5]), jnp.asarray([0.1, 0.3, 0.6]), jnp.asarray([NO_LOW_HUMANS, LOW_HUMANS])
+    )
+    first, width, system = (x.ravel().astype(alone.dtype) for x in (low, width, system))
+    starts_at = jnp.stack([0.8 * first, first, jnp.minimum(first + width, 0.99)], axis=1)
 
-    def one(v: Array) -> Equilibrium:
-        guess = _newton_steps(indifference, v, lax.stop_gradient((p, u)), 30)
-        root = find_root(indifference, guess, (p, u), max_step=0.2)
-        x = Cutoffs(root.x[0], root.x[1], root.x[2])
-        regret = jnp.max(regret_of(p, u, x, lax.stop_gradient(regret_sample(p, x, 129)))) / money_scale(p)
-        ordered = (x.s_0 > 0) & (x.s_0 <= x.s_1) & (x.s_1 <= x.s_H) & (x.s_H <= 1)
-        found = alone.converged & root.converged & ordered
-        status = jnp.where(found, jnp.where(regret > 1e-8, NOT_CUTOFFS, SOLVED), NOT_CONVERGED)
-        return Equilibrium(status.astype(jnp.int32), x, empty.s_0, regret, x.s_H > x.s_1)
+    def one(v: Array, system: Array) -> Equilibrium:
+        a = _assignment(p, u, v, system, 60)
+        status = jnp.where(_certified(a), SOLVED, NOT_CONVERGED).astype(jnp.int32)
+        return Equilibrium(status, Cutoffs(a.v[0], a.v[1], a.v[2]), alone, a.regret, system)
 
-    return jax.vmap(one)(starts_at)
+    return jax.vmap(one)(starts_at, system)

@@ -4,7 +4,7 @@ Every function is written for one market and plain arguments. Payoffs take a *pr
 assignment, so that the mean-field layer can use them with its own price schedule.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -20,32 +20,24 @@ class Cutoffs(NamedTuple):
     s_H: Float[Array, ""]
 
 
-def skill_cdf(law: Any, s: Float[Array, "..."]) -> Float[Array, "..."]:
+def skill_cdf(law: str, s: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""Skill distribution $F(s)$ on [0, 1]: uniform $s$, or Beta(2,2) $3 s^2 - 2 s^3$."""
-    if not isinstance(law, str):
-        return law.cdf(s)
     return s if law == "uniform" else s * s * (3 - 2 * s)
 
 
-def skill_quantile(law: Any, f: Float[Array, "..."]) -> Float[Array, "..."]:
+def skill_quantile(law: str, f: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""Inverse of the skill distribution: uniform $f$, or Beta(2,2) $\tfrac12 - \sin(\tfrac13 \arcsin(1 - 2f))$."""
-    if not isinstance(law, str):
-        return law.quantile(f)
     f = jnp.clip(f, 0.0, 1.0)
     return f if law == "uniform" else 0.5 - jnp.sin(jnp.arcsin(1 - 2 * f) / 3)
 
 
-def skill_density(law: Any, s: Float[Array, "..."]) -> Float[Array, "..."]:
+def skill_density(law: str, s: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""Skill density $F'(s)$: uniform 1, or Beta(2,2) $6 s (1 - s)$."""
-    if not isinstance(law, str):
-        return law.density(s)
     return jnp.ones_like(s) if law == "uniform" else 6 * s * (1 - s)
 
 
-def skill_partial_mean(law: Any, s: Float[Array, "..."]) -> Float[Array, "..."]:
+def skill_partial_mean(law: str, s: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""Partial mean $\int_0^s t \, dF(t)$: uniform $s^2/2$, or Beta(2,2) $2 s^3 - \tfrac32 s^4$."""
-    if not isinstance(law, str):
-        return law.partial_mean(s)
     return s * s / 2 if law == "uniform" else s * s * s * (2 - 1.5 * s)
 
 
@@ -99,22 +91,20 @@ def penalty_burden(p: Params, s: Float[Array, "..."]) -> Float[Array, "..."]:
     return s if p.penalty == "additive" else p.theta_max * s * (1 - s / 2)
 
 
-def _segment_above(law: Any, c: Float[Array, ""], q: Array, lo: Array, hi: Array) -> Array:
+def _segment_above(law: str, c: Float[Array, ""], q: Array, lo: Array, hi: Array) -> Array:
     """Mass of skills s in [lo, hi] with c s >= q."""
     return skill_cdf(law, hi) - skill_cdf(law, jnp.clip(q / c, lo, hi))
 
 
-def capped_mean(law: Any, c: Array, q: Array, lo: Array, hi: Array) -> Float[Array, "..."]:
+def capped_mean(law: str, c: Array, q: Array, lo: Array, hi: Array) -> Float[Array, "..."]:
     r"""$\int_{lo}^{hi} \min(c s, q)\,dF(s)$."""
     t = jnp.clip(q / c, lo, hi)
     rising = skill_partial_mean(law, t) - skill_partial_mean(law, lo)
     return c * rising + q * (skill_cdf(law, hi) - skill_cdf(law, t))
 
 
-def squared_mean(law: Any, lo: Float[Array, ""], hi: Float[Array, ""]) -> Float[Array, ""]:
+def squared_mean(law: str, lo: Float[Array, ""], hi: Float[Array, ""]) -> Float[Array, ""]:
     r"""$\int_{lo}^{hi} s^2\,dF(s)$: uniform $s^3/3$, Beta(2,2) $\tfrac32 s^4 - \tfrac65 s^5$."""
-    if not isinstance(law, str):
-        return law.partial_square(hi) - law.partial_square(lo)
 
     def moment(s: Array) -> Array:
         return s**3 / 3 if law == "uniform" else s**4 * (1.5 - 1.2 * s)

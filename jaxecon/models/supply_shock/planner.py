@@ -14,7 +14,7 @@ from jaxecon.models.supply_shock.equilibrium import (
     equilibrium,
     indifference,
     money_scale,
-    no_ai_equilibrium,
+    no_ai_cutoff,
     payoffs,
     regret_sample,
 )
@@ -42,10 +42,10 @@ def welfare_of(p: Params, u: Policy, eq: Equilibrium) -> Float[Array, ""]:
     return accounts(p, u, eq.cutoffs).welfare
 
 
-def optimality(v: Float[Array, "3"], args: tuple[Params, Policy]) -> Float[Array, "3"]:
+def optimality(v: Float[Array, "3"], args: tuple[Params, Policy, Float[Array, ""]]) -> Float[Array, "3"]:
     r"""First-order conditions of $\max W$: indifference with every adopter paying the marginal damage."""
-    p, u = args
-    return indifference(v, (p, with_charge(u, pigou_charge(p, u, Cutoffs(v[0], v[1], v[2])))))
+    p, u, system = args
+    return indifference(v, (p, with_charge(u, pigou_charge(p, u, Cutoffs(v[0], v[1], v[2]))), system))
 
 
 def _charge_gap(charge: Float[Array, ""], args: tuple[Params, Policy]) -> Float[Array, ""]:
@@ -62,8 +62,8 @@ def social_optimum(p: Params, u: Policy, steps: int = 12) -> Optimum:
     """
     choke = jnp.maximum(choke_charge(p, u), 0.0)
     charge = bisect(_charge_gap, jnp.zeros_like(choke), choke, (p, u), steps=steps)
-    near = equilibrium(*lax.stop_gradient((p, with_charge(u, charge)))).cutoffs
-    root = find_root(optimality, jnp.stack(list(near)), (p, u), max_step=0.1)
+    near = equilibrium(*lax.stop_gradient((p, with_charge(u, charge))))
+    root = find_root(optimality, jnp.stack(list(near.cutoffs)), (p, u, near.system), max_step=0.1)
     x = Cutoffs(*(root.x[k] for k in range(3)))
     charge = pigou_charge(p, u, x)
     ordered = (x.s_0 <= x.s_1) & (x.s_1 < x.s_H)
@@ -72,7 +72,8 @@ def social_optimum(p: Params, u: Policy, steps: int = 12) -> Optimum:
 
 def _entry_margin(p: Params, u: Policy) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
     """Per buyer, what AI would add to the best other payoff at the prices without AI, by skill; and its quality."""
-    _, empty = no_ai_equilibrium(p)
+    alone = no_ai_cutoff(p)
+    empty = Cutoffs(alone, alone, alone)
     s = lax.stop_gradient(regret_sample(p, empty, 129))
     ai, human = payoffs(p, with_charge(u, jnp.zeros_like(u.volume_charge)), empty, s)
     return (ai - jnp.maximum(p.w_0, human)) / p.k_A, market.ai_quality(p, s)
