@@ -134,46 +134,70 @@ def newton(
     return Root(x, r, r <= tol, k)
 
 
-def rescue(
-    first: Callable[[PyTree], tuple[PyTree, Bool[Array, ""]]],
-    second: Callable[[PyTree], PyTree],
-    args: PyTree,
-) -> PyTree:
-    """The answer of `first` where it says that it succeeded, that of the costlier `second` elsewhere; no derivative.
+def first_success(
+    attempt: Callable[[PyTree, PyTree], tuple[PyTree, Bool[Array, ""]]], starts: PyTree, args: PyTree
+) -> tuple[PyTree, Bool[Array, ""]]:
+    """The answer of `attempt` from the first of `starts` where it succeeds, and whether one did; no derivative.
 
-    In a batch only the cells that `first` failed at are gathered, in blocks, and solved by `second`: a batch pays
-    for its hard cells only, where `lax.cond` under `vmap` would run both for every cell. A cell's answer does not
-    depend on its neighbors. `first(args) -> (x, ok)` and `second(args) -> x` with equal structures of arrays.
+    `attempt(start, args)` returns `(x, ok)`; `starts` has a leading axis of starts in every leaf, the likeliest
+    first. In a batch only the cells that failed so far are gathered, in blocks, for the next start: a batch pays
+    for its hard cells only, where a loop under `vmap` would make every cell wait for the hardest. A cell's answer
+    does not depend on its neighbors; where every start fails it is that of the last.
     """
+    count = jax.tree.leaves(starts)[0].shape[0]
 
     @jax.custom_batching.custom_vmap
-    def answer(args: PyTree) -> PyTree:
-        x, ok = first(args)
-        return lax.cond(ok, lambda: x, lambda: second(args))
+    def answer(starts: PyTree, args: PyTree) -> tuple[PyTree, Array]:
+        def body(state: tuple[Array, tuple[PyTree, Array]]) -> tuple[Array, tuple[PyTree, Array]]:
+            j = state[0]
+            return j + 1, attempt(jax.tree.map(lambda v: v[j], starts), args)
+
+        shapes = jax.eval_shape(attempt, jax.tree.map(lambda v: v[0], starts), args)
+        blank = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), shapes)
+        j = jnp.zeros((), jnp.int32)
+        return lax.while_loop(lambda state: ~state[1][1] & (state[0] < count), body, (j, blank))[1]
 
     @answer.def_vmap
-    def _(size: int, batched: list[PyTree], args: PyTree) -> tuple[PyTree, PyTree]:
-        args = jax.tree.map(lambda v, b: v if b else jnp.broadcast_to(v, (size, *jnp.shape(v))), args, batched[0])
-        x, ok = jax.vmap(first)(args)
-        block = min(size, 32)
-        order, failed = jnp.argsort(ok, stable=True), jnp.sum(~ok)
+    def _(size: int, batched: list[PyTree], starts: PyTree, args: PyTree) -> tuple[PyTree, PyTree]:
+        def spread(tree: PyTree, flags: PyTree) -> PyTree:
+            return jax.tree.map(lambda v, b: v if b else jnp.broadcast_to(v, (size, *jnp.shape(v))), tree, flags)
 
-        def body(state: tuple[Array, PyTree]) -> tuple[Array, PyTree]:
-            k, x = state
-            cells = order[jnp.minimum(k + jnp.arange(block), size - 1)]
-            found = jax.vmap(second)(jax.tree.map(lambda v: v[cells], args))
-            keep = ok[cells]
+        starts, args = spread(starts, batched[0]), spread(args, batched[1])
+        found = jax.vmap(attempt)(jax.tree.map(lambda v: v[:, 0], starts), args)
+        found = _later_starts(attempt, starts, args, found, size, count)
+        return found, jax.tree.map(lambda _: True, found)
 
-            def put(old: Array, new: Array) -> Array:
-                mask = keep.reshape(block, *([1] * (new.ndim - 1)))
-                return old.at[cells].set(jnp.where(mask, old[cells], new))
+    return answer(*lax.stop_gradient((starts, args)))
 
-            return k + block, jax.tree.map(put, x, found)
 
-        _, x = lax.while_loop(lambda state: state[0] < failed, body, (jnp.zeros_like(failed), x))
-        return x, jax.tree.map(lambda _: True, x)
+def _later_starts(
+    attempt: Callable, starts: PyTree, args: PyTree, found: tuple[PyTree, Array], size: int, count: int
+) -> tuple[PyTree, Array]:
+    """Try the starts after the first on the failed cells of a batch, a block of cells at a time."""
+    block = min(size, max(8, size // 32))
 
-    return answer(lax.stop_gradient(args))
+    def failed_first(ok: Array) -> tuple[Array, Array]:
+        return jnp.argsort(ok, stable=True), jnp.sum(~ok)
+
+    def body(state: tuple) -> tuple:
+        j, k, order, failed, found = state
+        cells = order[jnp.minimum(k + jnp.arange(block), size - 1)]
+        mine = jax.tree.map(lambda v: v[cells], args)
+        new = jax.vmap(attempt)(jax.tree.map(lambda v: v[cells, j], starts), mine)
+        kept = found[1][cells]
+
+        def put(old: Array, x: Array) -> Array:
+            mask = kept.reshape(block, *([1] * (x.ndim - 1)))
+            return old.at[cells].set(jnp.where(mask, old[cells], x))
+
+        found = jax.tree.map(put, found, new)
+        last = k + block >= failed
+        order, failed = lax.cond(last, failed_first, lambda _: (order, failed), found[1])
+        return jnp.where(last, j + 1, j), jnp.where(last, 0, k + block), order, failed, found
+
+    order, failed = failed_first(found[1])
+    start = (jnp.ones_like(failed), jnp.zeros_like(failed), order, failed, found)
+    return lax.while_loop(lambda state: (state[3] > 0) & (state[0] < count), body, start)[-1]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 3, 4, 5))

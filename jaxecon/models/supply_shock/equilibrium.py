@@ -16,7 +16,7 @@ from jaxecon.core.model import Equilibrium as BaseEquilibrium
 from jaxecon.models.supply_shock import market
 from jaxecon.models.supply_shock.market import Cutoffs
 from jaxecon.models.supply_shock.params import Params, Policy
-from jaxecon.numerics.roots import attach_derivative, bisect, find_root, newton, rescue
+from jaxecon.numerics.roots import attach_derivative, bisect, find_root, first_success, newton
 
 NOT_CUTOFFS = FIRST_REASON
 REASONS = {
@@ -153,10 +153,6 @@ class Assignment(NamedTuple):
     regret: Float[Array, ""]
 
 
-def _tolerance(x: Array) -> float:
-    return 1e-9 if jnp.finfo(x.dtype).bits == 64 else 1e-5
-
-
 def _ordered(v: Float[Array, "3"]) -> Float[Array, "3"]:
     """Cutoffs in (0, 1] and rising."""
     v = jnp.clip(v, 1e-6, 1.0)
@@ -164,51 +160,42 @@ def _ordered(v: Float[Array, "3"]) -> Float[Array, "3"]:
     return jnp.stack([v[0], first, jnp.maximum(first, v[2])])
 
 
-def _assignment(p: Params, u: Policy, start: Float[Array, "3"], system: Array, steps: int) -> Assignment:
-    """Newton from one start in one system, and the regret where it ends."""
-    tol = 1e-12 if jnp.finfo(start.dtype).bits == 64 else 3e-6
-    root = newton(indifference, start, (p, u, system), tol=tol, max_steps=steps, max_step=0.2, project=_ordered)
+def _assignment(start: tuple[Array, Array], args: tuple[Params, Policy]) -> tuple[Assignment, Bool[Array, ""]]:
+    """Newton from one start `(cutoffs, system)`, the regret where it ends, and whether that is an equilibrium."""
+    (v, system), (p, u) = start, args
+    tolerance = 1e-9 if jnp.finfo(v.dtype).bits == 64 else 1e-5
+    root = newton(
+        indifference, v, (p, u, system), tol=1e-3 * tolerance, max_steps=20, max_step=0.2, project=_ordered
+    )
     x = Cutoffs(root.x[0], root.x[1], root.x[2])
     regret = jnp.max(regret_of(p, u, x, regret_sample(p, x, 129))) / money_scale(p)
     used = (system == NO_AI) | (x.s_H > x.s_1)
-    return Assignment(root.x, system, root.residual, jnp.where(used & jnp.isfinite(regret), regret, jnp.inf))
+    found = root.converged & used & (regret <= tolerance)
+    return Assignment(root.x, system, root.residual, regret), found
 
 
-def _certified(a: Assignment) -> Bool[Array, ""]:
-    tolerance = _tolerance(a.v)
-    return (a.residual <= 0.01 * tolerance) & (a.regret <= tolerance)
-
-
-def _common_case(args: tuple[Params, Policy, Cutoffs]) -> tuple[Assignment, Bool[Array, ""]]:
-    """The pattern EAH from the pooled regime; most of the box."""
-    p, u, _ = args
-    s_0, s_h = pooled_guess(p, u)
-    a = _assignment(p, u, jnp.stack([s_0, s_0, s_h]), jnp.full_like(s_0, NO_LOW_HUMANS), 16)
-    return a, _certified(a)
-
-
-def _every_case(args: tuple[Params, Policy, Cutoffs]) -> Assignment:
-    """All systems from several starts; the end with the smallest residual and regret."""
-    p, u, empty = args
+def starts(p: Params, u: Policy, empty: Cutoffs) -> tuple[Float[Array, "s 3"], Float[Array, " s"]]:
+    """Starts `(cutoffs, system)`, the likeliest first: the pooled regime, then AI entering where it gains most
+    in the economy without AI, then spread over the systems."""
     s_0, s_h = pooled_guess(p, u)
     sample = regret_sample(p, empty, 65)
     entry = sample[jnp.argmax(regret_of(p, u, empty, sample))]
     low = jnp.minimum(0.85 * p.q_A / p.alpha, 0.95)
     below = jnp.minimum(empty.s_0, entry)
     guesses = [
+        (NO_LOW_HUMANS, (s_0, s_0, s_h)),
+        (LOW_HUMANS, (below - 0.01, entry - 0.05, entry + 0.05)),
         (NO_AI, (empty.s_0, empty.s_0, empty.s_0)),
-        (NO_LOW_HUMANS, (0.5 * s_h, 0.5 * s_h, s_h)),
         (NO_LOW_HUMANS, (0.5 * low, 0.5 * low, low)),
+        (LOW_HUMANS, (below - 0.01, entry - 0.01, entry + 0.01)),
         (LOW_HUMANS, (0.5 * s_0, s_0, s_h)),
+        (LOW_HUMANS, (below, entry + 0.1, entry + 0.3)),
+        (NO_LOW_HUMANS, (0.5 * s_h, 0.5 * s_h, s_h)),
+        (LOW_HUMANS, (below - 0.01, entry - 0.15, entry + 0.15)),
         (LOW_HUMANS, (0.3 * low, 0.5 * low, low)),
-        *[(LOW_HUMANS, (below - 0.01, entry - width, entry + width)) for width in (0.01, 0.05, 0.15)],
-        *[(LOW_HUMANS, (below, entry + up, entry + up + width)) for up in (0.0, 0.1) for width in (0.05, 0.2)],
     ]
-    systems = jnp.asarray([system for system, _ in guesses], s_0.dtype)
-    starts = jnp.stack([_ordered(jnp.stack(v)) for _, v in guesses])
-    ends = jax.vmap(lambda v, system: _assignment(p, u, v, system, 60))(starts, systems)
-    best = jnp.argmin(ends.residual + ends.regret)
-    return jax.tree.map(lambda x: x[best], ends)
+    cutoffs = jnp.stack([_ordered(jnp.stack(v)) for _, v in guesses])
+    return cutoffs, jnp.asarray([system for system, _ in guesses], cutoffs.dtype)
 
 
 def no_ai_cutoff(p: Params) -> Float[Array, ""]:
@@ -221,9 +208,7 @@ def no_ai_cutoff(p: Params) -> Float[Array, ""]:
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
     """Solve for the assignment; pure, unbatched, differentiable by the implicit function theorem."""
     alone = no_ai_cutoff(p)
-    a = rescue(_common_case, _every_case, (p, u, Cutoffs(alone, alone, alone)))
-    tolerance = _tolerance(alone)
-    found = (a.residual <= 0.01 * tolerance) & (a.regret <= 10 * tolerance)
+    a, found = first_success(_assignment, starts(p, u, Cutoffs(alone, alone, alone)), (p, u))
     v = attach_derivative(indifference, a.v, (p, u, a.system), found)
     status = jnp.where(found, SOLVED, NOT_CUTOFFS)
     return Equilibrium(
@@ -248,8 +233,8 @@ def other_starts(p: Params, u: Policy) -> Equilibrium:
     starts_at = jnp.stack([0.8 * first, first, jnp.minimum(first + width, 0.99)], axis=1)
 
     def one(v: Array, system: Array) -> Equilibrium:
-        a = _assignment(p, u, v, system, 60)
-        status = jnp.where(_certified(a), SOLVED, NOT_CONVERGED).astype(jnp.int32)
+        a, found = _assignment((v, system), (p, u))
+        status = jnp.where(found, SOLVED, NOT_CONVERGED).astype(jnp.int32)
         return Equilibrium(status, Cutoffs(a.v[0], a.v[1], a.v[2]), alone, a.regret, system)
 
     return jax.vmap(one)(starts_at, system)
