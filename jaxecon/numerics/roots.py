@@ -57,8 +57,11 @@ def _determinant(rows: list[list[Array]]) -> Array:
         return rows[0][0]
     if len(rows) == 2:
         return rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
-    terms = [x * _determinant(_minor(rows, 0, j)) * (-1) ** j for j, x in enumerate(rows[0])]
-    return sum(terms[1:], terms[0])
+    total = rows[0][0] * _determinant(_minor(rows, 0, 0))
+    for j in range(1, len(rows)):
+        term = rows[0][j] * _determinant(_minor(rows, 0, j))
+        total = total - term if j % 2 else total + term
+    return total
 
 
 def _eliminate(a: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -91,7 +94,7 @@ def newton(
     args: PyTree,
     *,
     tol: float,
-    max_steps: int,
+    max_steps: int | Int[Array, ""],
     max_step: float,
     project: Callable[[Array], Array] = lambda x: x,
 ) -> Root:

@@ -193,6 +193,7 @@ def test_equals_an_independent_scipy_solution(batch):
         np.testing.assert_allclose(ours, theirs, rtol=3e-6, atol=3e-6, err_msg=str(k))
 
 
+@pytest.mark.slow
 def test_welfare_gradient_equals_differences_for_every_parameter_and_instrument():
     x0 = np.array([float(f.default) for f in BOX.values()])
     x0[list(BOX).index("iota")] = 0.1

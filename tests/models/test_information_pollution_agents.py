@@ -59,6 +59,7 @@ def test_smooth_equal_agents_rest_at_the_equilibrium(rest):
     np.testing.assert_allclose(path.low_quality_items, rest.q.L, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_gap_of_heterogeneity_is_of_second_order_and_the_smooth_gap_is_small(rest):
     def gap(scale):
         p = with_values(STILL, cost_sd=scale, taste_sd=scale, choice_noise=0.0)

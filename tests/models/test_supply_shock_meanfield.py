@@ -228,6 +228,7 @@ def _gradient_gap(outcome, p, names, h=1e-5):
     return dict(zip(names, np.abs(exact - numeric) / scale, strict=True))
 
 
+@pytest.mark.slow
 def test_gradient_of_a_path_outcome_with_every_parameter():
     time = jnp.linspace(0.0, 10.0, 21)
 
@@ -283,6 +284,7 @@ def test_particles_converge_to_the_mean_field_at_the_sampling_rate(key):
     assert errors[1] < 0.01
 
 
+@pytest.mark.slow
 def test_single_precision_smoke():
     p = _params()
     time = jnp.linspace(0.0, 10.0, 11)

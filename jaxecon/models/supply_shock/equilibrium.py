@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxecon.core.model import FIRST_REASON, NOT_CONVERGED, SOLVED
 from jaxecon.core.model import Equilibrium as BaseEquilibrium
@@ -160,13 +159,19 @@ def _ordered(v: Float[Array, "3"]) -> Float[Array, "3"]:
     return jnp.stack([v[0], first, jnp.maximum(first, v[2])])
 
 
-def _assignment(start: tuple[Array, Array], args: tuple[Params, Policy]) -> tuple[Assignment, Bool[Array, ""]]:
-    """Newton from one start `(cutoffs, system)`, the regret where it ends, and whether that is an equilibrium."""
-    (v, system), (p, u) = start, args
-    tolerance = 1e-9 if jnp.finfo(v.dtype).bits == 64 else 1e-5
-    root = newton(
-        indifference, v, (p, u, system), tol=1e-3 * tolerance, max_steps=20, max_step=0.2, project=_ordered
-    )
+class Start(NamedTuple):
+    """Where a Newton path begins: cutoffs, system of conditions, and the most steps it may take."""
+
+    v: Float[Array, "3"]
+    system: Float[Array, ""]
+    steps: Int[Array, ""]
+
+
+def _assignment(start: Start, args: tuple[Params, Policy]) -> tuple[Assignment, Bool[Array, ""]]:
+    """Newton from one start, the regret where it ends, and whether that is an equilibrium."""
+    (v, system, steps), (p, u) = start, args
+    tol, tolerance = (1e-12, 1e-9) if jnp.finfo(v.dtype).bits == 64 else (3e-6, 3e-5)
+    root = newton(indifference, v, (p, u, system), tol=tol, max_steps=steps, max_step=0.2, project=_ordered)
     x = Cutoffs(root.x[0], root.x[1], root.x[2])
     regret = jnp.max(regret_of(p, u, x, regret_sample(p, x, 129))) / money_scale(p)
     used = (system == NO_AI) | (x.s_H > x.s_1)
@@ -174,9 +179,9 @@ def _assignment(start: tuple[Array, Array], args: tuple[Params, Policy]) -> tupl
     return Assignment(root.x, system, root.residual, regret), found
 
 
-def starts(p: Params, u: Policy, empty: Cutoffs) -> tuple[Float[Array, "s 3"], Float[Array, " s"]]:
-    """Starts `(cutoffs, system)`, the likeliest first: the pooled regime, then AI entering where it gains most
-    in the economy without AI, then spread over the systems."""
+def starts(p: Params, u: Policy, empty: Cutoffs) -> Start:
+    """Eleven starts, the likeliest first: the pooled regime (a short path settles most of the box), AI entering where
+    it gains most in the economy without AI, then spread over the systems."""
     s_0, s_h = pooled_guess(p, u)
     sample = regret_sample(p, empty, 65)
     entry = sample[jnp.argmax(regret_of(p, u, empty, sample))]
@@ -185,6 +190,7 @@ def starts(p: Params, u: Policy, empty: Cutoffs) -> tuple[Float[Array, "s 3"], F
     guesses = [
         (NO_LOW_HUMANS, (s_0, s_0, s_h)),
         (LOW_HUMANS, (below - 0.01, entry - 0.05, entry + 0.05)),
+        (NO_LOW_HUMANS, (s_0, s_0, s_h)),
         (NO_AI, (empty.s_0, empty.s_0, empty.s_0)),
         (NO_LOW_HUMANS, (0.5 * low, 0.5 * low, low)),
         (LOW_HUMANS, (below - 0.01, entry - 0.01, entry + 0.01)),
@@ -195,7 +201,8 @@ def starts(p: Params, u: Policy, empty: Cutoffs) -> tuple[Float[Array, "s 3"], F
         (LOW_HUMANS, (0.3 * low, 0.5 * low, low)),
     ]
     cutoffs = jnp.stack([_ordered(jnp.stack(v)) for _, v in guesses])
-    return cutoffs, jnp.asarray([system for system, _ in guesses], cutoffs.dtype)
+    systems = jnp.asarray([system for system, _ in guesses], cutoffs.dtype)
+    return Start(cutoffs, systems, jnp.full(len(guesses), 20).at[0].set(9))
 
 
 def no_ai_cutoff(p: Params) -> Float[Array, ""]:
@@ -233,7 +240,7 @@ def other_starts(p: Params, u: Policy) -> Equilibrium:
     starts_at = jnp.stack([0.8 * first, first, jnp.minimum(first + width, 0.99)], axis=1)
 
     def one(v: Array, system: Array) -> Equilibrium:
-        a, found = _assignment((v, system), (p, u))
+        a, found = _assignment(Start(v, system, jnp.asarray(40)), (p, u))
         status = jnp.where(found, SOLVED, NOT_CONVERGED).astype(jnp.int32)
         return Equilibrium(status, Cutoffs(a.v[0], a.v[1], a.v[2]), alone, a.regret, system)
 
