@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize
 
 from jaxecon.numerics.quadrature import gauss_hermite, gauss_legendre
-from jaxecon.numerics.roots import bisect, find_root, solve_small
+from jaxecon.numerics.roots import bisect, find_root, first_success, newton, solve_small
 
 
 def _cubic(x, a):
@@ -63,6 +63,44 @@ def test_a_failed_cell_has_no_derivative_and_harms_no_other():
     assert converged.tolist() == [True, False, True]
     np.testing.assert_allclose(value, 5.0)
     np.testing.assert_allclose(grad, [0.25, 0.0, 1 / 6])
+
+
+def test_newton_takes_back_steps_and_stays_in_the_domain():
+    """arctan: plain Newton diverges from 3; the projection keeps the path where the function is defined."""
+    steps = {"tol": 1e-12, "max_steps": 60, "max_step": 1e6}
+    root = newton(lambda x, _: jnp.arctan(x), jnp.array([3.0]), None, **steps)
+    assert bool(root.converged) and abs(float(root.x[0])) < 1e-12
+    log = newton(lambda x, _: jnp.log(x), jnp.array([9.0]), None, **steps, project=lambda x: jnp.maximum(x, 1e-3))
+    assert bool(log.converged) and abs(float(log.x[0]) - 1) < 1e-12
+    none = newton(lambda x, _: x**2 + 1, jnp.array([0.5]), None, **steps)
+    assert not bool(none.converged) and float(none.residual) >= 1
+
+
+def _near(start, args):
+    """Succeeds where the start is within .5 of the target; the answer is the start."""
+    return {"x": start["x"], "tag": start["tag"]}, jnp.abs(start["x"] - args) < 0.5
+
+
+@pytest.mark.parametrize("n", [1, 7, 300])
+def test_first_success_in_a_batch_is_that_of_each_cell(n):
+    targets = jnp.linspace(0.0, 5.6, n)
+    starts = {"x": jnp.array([1.0, 3.0, 0.2, 5.0]), "tag": jnp.arange(4)}
+    batch, ok = jax.jit(jax.vmap(lambda t: first_success(_near, starts, t)))(targets)
+    for k in range(n):
+        found = np.abs(np.asarray(starts["x"]) - float(targets[k])) < 0.5
+        expected = int(np.argmax(found)) if found.any() else 3
+        assert bool(ok[k]) == found.any() and int(batch["tag"][k]) == expected
+    single, good = jax.jit(lambda t: first_success(_near, starts, t))(targets[-1])
+    assert int(single["tag"]) == int(batch["tag"][-1]) and bool(good) == bool(ok[-1])
+    # A batch of batches, and starts that differ by cell.
+    own = jax.vmap(lambda t: {"x": jnp.stack([t + 1, t + 0.1]), "tag": jnp.arange(2)})(targets)
+    twice = jax.vmap(jax.vmap(lambda s, t: first_success(_near, s, t)[0]["tag"]))
+    np.testing.assert_array_equal(twice(jax.tree.map(lambda x: x[None], own), targets[None])[0], 1)
+
+
+def test_first_success_has_no_derivative():
+    starts = {"x": jnp.array([1.0, 3.0]), "tag": jnp.arange(2)}
+    assert float(jax.grad(lambda t: first_success(_near, starts, t)[0]["x"] + t)(2.7)) == 1.0
 
 
 def test_bisection():
