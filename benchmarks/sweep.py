@@ -5,51 +5,45 @@ import importlib.util
 import time
 from statistics import median
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from benchmarks.timing import timed
-from jaxecon.analysis.designs import Draws, prior_draws, replace
+from jaxecon.analysis.designs import Draws, prior_draws
+from jaxecon.analysis.sweep import sweep
 from jaxecon.core.discovery import models
 from jaxecon.core.fields import fields_of
-from jaxecon.core.model import Model, evaluate_pure
+from jaxecon.core.model import Model
 
-POINTS, PEER_POINTS, CHUNK = 100_000, 200, 1000
+POINTS, PEER_POINTS = 100_000, 200
 BAR = 100.0
 
 
 def measure(device: str) -> list[dict]:
-    """One row a model: seconds for `POINTS` equilibria with certificates, and the peer's on `PEER_POINTS` of the same points."""
-    return [_row(model, device) for model in models().values()]
+    """One row a model: seconds of `jaxecon.sweep` over `POINTS` points, and the peer's on `PEER_POINTS` of them."""
+    return [_row(model) for model in models().values()]
 
 
-def _row(model: Model, device: str) -> dict:
-    with jax.enable_x64(True):
-        draws = prior_draws(model, POINTS, seed=0)
-        p, u = model.params(), model.policy()
-        points = jnp.asarray(draws.points)
-
-        def one(vector):
-            ev = evaluate_pure(model, *replace(p, u, draws.names, vector))
-            return ev.outcomes, ev.status, ev.max_residual
-
-        chunk = CHUNK if device == "cpu" else POINTS
-        run = jax.jit(lambda x: jax.lax.map(one, x, batch_size=chunk))
-        first, seconds, (outcomes, status, residual) = timed(lambda: run(points))
+def _row(model: Model) -> dict:
+    draws = prior_draws(model, POINTS, seed=0)
+    axes = dict(zip(draws.names, draws.points.T, strict=True))
+    first, seconds, found = timed(lambda: sweep(model, axes, design="paired"))
+    status = found.status.values
+    codes, counts = np.unique(status, return_counts=True)
     row = {
         "work": f"{POINTS} equilibria of {model.name}",
         "ours_s": seconds,
         "compile_s": first - seconds,
         "points_per_s": POINTS / seconds,
-        "solved": float(np.mean(np.asarray(status) == 0)),
-        "max_residual": float(np.max(np.asarray(residual))),
+        "solved": float(np.mean(status == 0)),
+        "not_solved": {model.reason(c)[0]: int(n) for c, n in zip(codes, counts, strict=True) if c != 0},
+        "max_residual": float(np.max(found.max_residual.values[status == 0])),
     }
-    return row | _peer(model, draws, outcomes, seconds)
+    return row | _peer(model, draws, found, seconds)
 
 
-def _peer(model: Model, draws: Draws, outcomes, ours: float) -> dict:
+def _peer(model: Model, draws: Draws, found: xr.Dataset, ours: float) -> dict:
     if importlib.util.find_spec(f"benchmarks.peers.{model.name}") is None:
         return {}
     solve = importlib.import_module(f"benchmarks.peers.{model.name}").solve
@@ -63,12 +57,12 @@ def _peer(model: Model, draws: Draws, outcomes, ours: float) -> dict:
             start = time.perf_counter()
             answer = solve(point, policy)
             times.append(time.perf_counter() - start)
-            if not answer["solved"]:
+            if not answer["solved"] or found.status.values[k] != 0:
                 continue
             solved += 1
             for symbol, value in answer.items():
                 if symbol in by_symbol:
-                    mine = float(getattr(outcomes, by_symbol[symbol])[k])
+                    mine = float(found[by_symbol[symbol]].values[k])
                     gaps.append(abs(mine - float(value)) / max(1.0, abs(float(value))))
     peer_seconds = sum(times) / PEER_POINTS * POINTS
     return {

@@ -1,7 +1,9 @@
 """Many points through one compiled function, a chunk at a time, with bounded memory."""
 
 import dataclasses
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import equinox as eqx
@@ -12,14 +14,15 @@ from jaxtyping import Array, Float
 
 from jaxecon.analysis.designs import Progress
 from jaxecon.core.fields import Field, fields_of
-from jaxecon.core.model import NOT_FINITE, RESTRICTED, SOLVED, Model, evaluate_pure
+from jaxecon.core.model import NOT_FINITE, RESTRICTED, SOLVED, Model, evaluate_pure, precision_of
 
 # Points between two reports of progress, and of one write to a store.
-CHUNK = 8192
-# Points of one compiled call. Compilation, not arithmetic, is what a study waits for: every analysis calls the same
-# compiled function, whatever its names and number of points. Small groups also win because a vmapped solver waits
-# for its slowest member.
+CHUNK = 16384
+# Points of one compiled call of a small study. Compilation, not arithmetic, is what it waits for: every analysis
+# calls the same compiled function, whatever its names and number of points.
 GROUP = 256
+# Points of one call of a large study: as many as keep the caches of a CPU warm; a GPU takes a whole chunk.
+WIDE = 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,11 +113,24 @@ def p_dtype(p: Any, u: Any) -> Any:
 
 
 def evaluate_rows(response: Response, p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray) -> np.ndarray:
-    """Rows of outcomes, largest residual and status at any number of points; shape `[n, outcomes + 2]`."""
-    parts = []
-    for _, start, stop in chunks_of(len(vectors), response.group):
-        rows = _rows(response, *_spread(p, u, names, padded(vectors[start:stop], response.group)))
-        parts.append(np.asarray(rows)[: stop - start])
+    """Rows of outcomes, largest residual and status at any number of points; shape `[n, outcomes + 2]`.
+
+    On a CPU two groups run side by side: a compiled call holds no lock of Python, and keeps one core busy at best.
+    """
+    cpu = jax.default_backend() == "cpu"
+    wide = WIDE if cpu else CHUNK
+    size = wide if response.group == GROUP and len(vectors) >= 4 * wide else response.group
+
+    def rows_of(group: tuple[int, int, int]) -> np.ndarray:
+        _, start, stop = group
+        with precision_of(p):
+            rows = _rows(response, *_spread(p, u, names, padded(vectors[start:stop], size)))
+            return np.asarray(rows)[: stop - start]
+
+    first, *others = chunks_of(len(vectors), size)
+    parts = [rows_of(first)]  # compiles
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 2) if cpu else 1) as pool:
+        parts += pool.map(rows_of, others)
     return np.concatenate(parts)
 
 

@@ -143,19 +143,24 @@ def first_success(
     """The answer of `attempt` from the first of `starts` where it succeeds, and whether one did; no derivative.
 
     `attempt(start, args)` returns `(x, ok)`; `starts` has a leading axis of starts in every leaf, the likeliest
-    first. In a batch only the cells that failed so far are gathered, in blocks, for the next start: a batch pays
-    for its hard cells only, where a loop under `vmap` would make every cell wait for the hardest. A cell's answer
-    does not depend on its neighbors; where every start fails it is that of the last.
+    first. In a batch only the cells that failed so far are gathered, in blocks, for the next start, and those that
+    fail again for all the others at once: a batch pays for its hard cells only, where a loop under `vmap` would make
+    every cell wait for the hardest. A cell's answer does not depend on its neighbors; where every start fails it is
+    that of the first.
     """
     count = jax.tree.leaves(starts)[0].shape[0]
+
+    def start_of(starts: PyTree, j: Array | int) -> PyTree:
+        return jax.tree.map(lambda v: v[j], starts)
 
     @jax.custom_batching.custom_vmap
     def answer(starts: PyTree, args: PyTree) -> tuple[PyTree, Array]:
         def body(state: tuple[Array, tuple[PyTree, Array]]) -> tuple[Array, tuple[PyTree, Array]]:
-            j = state[0]
-            return j + 1, attempt(jax.tree.map(lambda v: v[j], starts), args)
+            j, (x, _) = state
+            new, ok = attempt(start_of(starts, j), args)
+            return j + 1, (jax.tree.map(lambda n, o: jnp.where(ok | (j == 0), n, o), new, x), ok)
 
-        shapes = jax.eval_shape(attempt, jax.tree.map(lambda v: v[0], starts), args)
+        shapes = jax.eval_shape(attempt, start_of(starts, 0), args)
         blank = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), shapes)
         j = jnp.zeros((), jnp.int32)
         return lax.while_loop(lambda state: ~state[1][1] & (state[0] < count), body, (j, blank))[1]
@@ -167,7 +172,8 @@ def first_success(
 
         starts, args = spread(starts, batched[0]), spread(args, batched[1])
         found = jax.vmap(attempt)(jax.tree.map(lambda v: v[:, 0], starts), args)
-        found = _later_starts(attempt, starts, args, found, size, count)
+        if count > 1:
+            found = _later_starts(attempt, starts, args, found, size, count)
         return found, jax.tree.map(lambda _: True, found)
 
     return answer(*lax.stop_gradient((starts, args)))
@@ -176,31 +182,39 @@ def first_success(
 def _later_starts(
     attempt: Callable, starts: PyTree, args: PyTree, found: tuple[PyTree, Array], size: int, count: int
 ) -> tuple[PyTree, Array]:
-    """Try the starts after the first on the failed cells of a batch, a block of cells at a time."""
-    block = min(size, max(8, size // 32))
+    """Start 1 on the failed cells of a batch, then all later starts on those that fail again; in blocks of pairs
+    (cell, start), so that one copy of `attempt` serves both stages."""
+    block = min(size * count, max(32, size // 16))
+    x, ok = found
+    # By cell: the start whose answer is kept; `count` where none succeeded.
+    kept = jnp.where(ok, 0, count).astype(jnp.int32)
 
-    def failed_first(ok: Array) -> tuple[Array, Array]:
-        return jnp.argsort(ok, stable=True), jnp.sum(~ok)
+    def work(kept: Array, first: Array, last: Array) -> tuple[Array, ...]:
+        failed = kept == count
+        return jnp.argsort(~failed, stable=True), jnp.sum(failed) * (last - first), first, last
 
     def body(state: tuple) -> tuple:
-        j, k, order, failed, found = state
-        cells = order[jnp.minimum(k + jnp.arange(block), size - 1)]
-        mine = jax.tree.map(lambda v: v[cells], args)
-        new = jax.vmap(attempt)(jax.tree.map(lambda v: v[cells, j], starts), mine)
-        kept = found[1][cells]
+        k, (order, pairs, first, last), kept, x = state
+        index = k + jnp.arange(block)
+        each = last - first
+        cells = order[jnp.minimum(index // each, size - 1)]
+        j = first + index % each
+        new, good = jax.vmap(attempt)(
+            jax.tree.map(lambda v: v[cells, j], starts), jax.tree.map(lambda v: v[cells], args)
+        )
+        j = jnp.where(good & (index < pairs), j, count).astype(kept.dtype)
+        best = kept.at[cells].min(j)
+        wins = (j < kept[cells]) & (j == best[cells])
+        place = jnp.where(wins, cells, size)  # what does not win is dropped
+        x = jax.tree.map(lambda old, v: old.at[place].set(v, mode="drop"), x, new)
+        done = k + block >= pairs
+        todo = lax.cond(done, lambda: work(best, last, jnp.full_like(last, count)), lambda: (order, pairs, first, last))
+        return jnp.where(done, 0, k + block), todo, best, x
 
-        def put(old: Array, x: Array) -> Array:
-            mask = kept.reshape(block, *([1] * (x.ndim - 1)))
-            return old.at[cells].set(jnp.where(mask, old[cells], x))
-
-        found = jax.tree.map(put, found, new)
-        last = k + block >= failed
-        order, failed = lax.cond(last, failed_first, lambda _: (order, failed), found[1])
-        return jnp.where(last, j + 1, j), jnp.where(last, 0, k + block), order, failed, found
-
-    order, failed = failed_first(found[1])
-    start = (jnp.ones_like(failed), jnp.zeros_like(failed), order, failed, found)
-    return lax.while_loop(lambda state: (state[3] > 0) & (state[0] < count), body, start)[-1]
+    one = jnp.ones((), jnp.int32)
+    state = (jnp.zeros((), jnp.int32), work(kept, one, one + 1), kept, x)
+    _, _, kept, x = lax.while_loop(lambda state: (state[1][1] > 0) & (state[1][2] < count), body, state)
+    return x, kept < count
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 3, 4, 5))

@@ -19,7 +19,8 @@ from jaxecon.models.supply_shock.claims_agents import CLAIMS_AGENTS
 from jaxecon.models.supply_shock.claims_meanfield import CLAIMS_MEANFIELD
 from jaxecon.models.supply_shock.dynamics import DYNAMICS
 from jaxecon.models.supply_shock.equilibrium import REASONS, equilibrium, other_starts
-from jaxecon.models.supply_shock.params import Outcomes, Params, Policy
+from jaxecon.models.supply_shock.outcome_fields import Outcomes
+from jaxecon.models.supply_shock.params import Params, Policy
 from jaxecon.models.supply_shock.planner import planner_study
 from jaxecon.models.supply_shock.regimes import REGIMES, branches
 from jaxecon.models.supply_shock.threshold import threshold_study

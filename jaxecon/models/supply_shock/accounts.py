@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxecon.models.supply_shock import market
-from jaxecon.models.supply_shock.equilibrium import Equilibrium
+from jaxecon.models.supply_shock.equilibrium import Equilibrium, money_scale
 from jaxecon.models.supply_shock.market import Cutoffs
-from jaxecon.models.supply_shock.params import Outcomes, Params, Policy
+from jaxecon.models.supply_shock.outcome_fields import Outcomes
+from jaxecon.models.supply_shock.params import Params, Policy
 from jaxecon.numerics.quadrature import gauss_legendre
 
 # Integrands have degree 6 at most (Beta(2,2): M^2, or price times density); four nodes integrate degree 7.
@@ -178,7 +179,7 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
         ai_share=f_h - f_1,
         exit_share=f_0,
         ai_content_share=d_a / served,
-        regret=eq.regret,
+        regret=eq.regret * money_scale(p),
     )
 
 
