@@ -26,6 +26,14 @@ def test_solve_small_equals_numpy(n):
     np.testing.assert_allclose(got, np.linalg.solve(a, b[..., None])[..., 0], rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("n", [3, 6])
+def test_solve_small_can_be_transposed(n):
+    rng = np.random.default_rng(n)
+    a, b, c = jnp.asarray(rng.normal(size=(n, n))), jnp.asarray(rng.normal(size=n)), jnp.asarray(rng.normal(size=n))
+    (back,) = jax.linear_transpose(lambda y: solve_small(a, y), b)(c)
+    np.testing.assert_allclose(back, np.linalg.solve(np.asarray(a).T, c), rtol=1e-8)
+
+
 def test_solve_small_pivots():
     a = jnp.array([[0.0, 1.0], [2.0, 0.0]])
     np.testing.assert_allclose(solve_small(a, jnp.array([3.0, 4.0])), [2.0, 3.0])

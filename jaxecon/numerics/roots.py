@@ -65,21 +65,22 @@ def _determinant(rows: list[list[Array]]) -> Array:
 
 
 def _eliminate(a: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
+    # Matrix and right-hand side stay apart: the result must be linear in `b` alone, so that it can be transposed.
     n = b.shape[0]
-    rows = jnp.concatenate([a, b[:, None]], axis=1)
     for k in range(n - 1):
-        pivot = k + jnp.argmax(jnp.abs(rows[k:, k]))
+        pivot = k + jnp.argmax(jnp.abs(a[k:, k]))
         order = jnp.arange(n)
         order = jnp.where(order == k, pivot, jnp.where(order == pivot, k, order))
-        rows = rows[order]
-        factor = rows[k + 1 :, k] / rows[k, k]
-        rows = rows.at[k + 1 :].add(-factor[:, None] * rows[k])
+        a, b = a[order], b[order]
+        factor = a[k + 1 :, k] / a[k, k]
+        a = a.at[k + 1 :].add(-factor[:, None] * a[k])
+        b = b.at[k + 1 :].add(-factor * b[k])
     x: list[Array] = [jnp.zeros((), b.dtype)] * n
     for k in reversed(range(n)):
-        total = rows[k, n]
+        total = b[k]
         for j in range(k + 1, n):
-            total = total - rows[k, j] * x[j]
-        x[k] = total / rows[k, k]
+            total = total - a[k, j] * x[j]
+        x[k] = total / a[k, k]
     return jnp.stack(x)
 
 

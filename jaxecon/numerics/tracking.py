@@ -86,12 +86,13 @@ def _tracked_jvp(f: Gaps, tol: float, max_steps: int, primals: Any, tangents: An
             filled[i] = value
         return f(x, jax.tree.unflatten(tree, filled))
 
-    # One pass gives the Jacobian's columns and, last, the derivative along the arguments.
-    point = (root.x, *(leaves[i] for i in moving))
-    last = jnp.zeros(n + 1, root.x.dtype).at[n].set(1.0)
-    seeds = (jnp.eye(n + 1, n, dtype=root.x.dtype), *(last.reshape(-1, *[1] * dots[i].ndim) * dots[i] for i in moving))
-    columns = jax.vmap(lambda *dot: jax.jvp(joint, point, dot)[1])(*seeds)
-    step = -solve_small(columns[:n].T, columns[n])
+    # Two passes: the solve must see the Jacobian as a constant, or it could not be transposed.
+    basis = jnp.eye(n, dtype=root.x.dtype)
+    columns = jax.vmap(lambda v: jax.jvp(lambda x: f(x, args), (root.x,), (v,))[1])(basis)
+    along = jax.jvp(
+        lambda *values: joint(root.x, *values), tuple(leaves[i] for i in moving), tuple(dots[i] for i in moving)
+    )[1]
+    step = -solve_small(columns.T, along)
     return root, Tracked(step, jnp.zeros_like(root.inverse), jnp.zeros_like(root.residual))
 
 
