@@ -221,6 +221,7 @@ def test_rule_without_gains_is_a_constant_policy(governed):
     np.testing.assert_array_equal(one.instruments, jnp.broadcast_to(u0, one.instruments.shape))
 
 
+@pytest.mark.slow
 def test_rule_moves_by_its_readings_and_stays_in_bounds(governed):
     p, run, _ = governed
     quiet = with_values(p, reading_noise=0.0, K_d=0.3)

@@ -172,6 +172,7 @@ def test_stationary_law_is_unique_by_multi_start():
         assert float(spread(p, U)) < 1e-6
 
 
+@pytest.mark.slow
 def test_independent_integration_of_the_semi_discrete_equations():
     """SciPy's BDF on the chain's differential equations, market solved at each evaluation; the error halves with dt."""
     (p,) = _draws(1, seed=11)
@@ -249,11 +250,13 @@ def test_gradient_of_a_two_skill_path():
         path = two_skill.simulate(p, U, time)
         return path.welfare[-1] + path.mean_creativity[-1]
 
-    p = dataclasses.replace(_params(zeta=0.1, tilt=0.5), n_grid=12)
+    # Not a round number: there qualities of types tie with nodes of the quality grid, a kink of the discretization.
+    p = dataclasses.replace(_params(zeta=0.1, tilt=0.5, omega=0.4837), n_grid=12)
     gaps = _gradient_gap(outcome, p, (*PATH_PARAMETERS, "omega", "T_A", "C_A"))
     assert max(gaps.values()) < 1e-4, gaps
 
 
+@pytest.mark.slow
 def test_two_skills_reach_their_stationary_state_and_keep_their_accounts():
     p = _params(zeta=0.1)
     star = jax.jit(two_skill.stationary)(p, U)
