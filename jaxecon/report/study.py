@@ -3,7 +3,9 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -69,40 +71,64 @@ def equilibrium_instruments(model: Model) -> list[str]:
     return [n for n, f in fields_of(model.Policy).items() if f.kind == "real" and f.layer == "equilibrium"]
 
 
-def run_study(model: Model, sizes: Sizes, announce: Announce) -> ModelStudy:
-    """Compute all pieces of one model, each guarded: what fails is reported and loses nothing else."""
-    study = ModelStudy(model, sizes, record=provenance(model, seed=sizes.seed))
-
-    def piece(name: str, compute: Callable[[], None]) -> None:
-        announce(f"{model.name}: {name}")
-        start = time.perf_counter()
-        try:
-            compute()
-        except Exception as error:
-            study.failed[name] = f"{type(error).__name__}: {error}"[:600]
-        study.seconds[name] = time.perf_counter() - start
-
-    piece("solutions over the prior box", lambda: _box(study))
-    piece("policies compared", lambda: _policies(study))
-    piece("response to the most influential parameter", lambda: _response(study))
-    piece("optimal policy", lambda: _optimum(study))
-    piece("exact elasticities", lambda: _elasticities(study))
-    for name in list(model.dynamics)[: None if sizes.full else 1]:
-        piece(f"path: {name}", lambda name=name: study.paths.update({name: simulate(model, name, steps=sizes.steps)}))
-    for name, layer in model.agents.items():
-        periods = layer.periods if sizes.steps is None else min(layer.periods, sizes.steps)
-        piece(f"agents: {name}", lambda name=name, periods=periods: study.agents.update(
-            {name: simulate(model, name, seeds=sizes.seeds, seed=sizes.seed, periods=periods)}))  # fmt: skip
+def pieces_of(study: ModelStudy) -> dict[str, Callable[[], None]]:
+    """What the report computes of one model, by name: the first piece is what others need, the rest are independent."""
+    model, sizes = study.model, study.sizes
+    pieces: dict[str, Callable[[], None]] = {
+        "solutions over the prior box": lambda: _box(study),
+        "optimal policy": lambda: _optimum(study),
+    }
     for claim in model.claims:
         if claim.cost == "equilibrium" or sizes.full:
-            piece(f"claim {claim.id}", lambda claim=claim: study.claims.extend(
-                claims(model, [claim.id], draws=sizes.draws, seed=sizes.seed)))  # fmt: skip
+            pieces[f"claim {claim.id}"] = lambda claim=claim: study.claims.extend(
+                claims(model, [claim.id], draws=sizes.draws, seed=sizes.seed)
+            )
         else:
             study.skipped.append(claim.id)
+    for name, layer in model.agents.items():
+        periods = layer.periods if sizes.steps is None else min(layer.periods, sizes.steps)
+        pieces[f"agents: {name}"] = lambda name=name, periods=periods: study.agents.update(
+            {name: simulate(model, name, seeds=sizes.seeds, seed=sizes.seed, periods=periods)}
+        )
+    for name in list(model.dynamics)[: None if sizes.full else 1]:
+        pieces[f"path: {name}"] = lambda name=name: study.paths.update({name: simulate(model, name, steps=sizes.steps)})
+    pieces["policies compared"] = lambda: _policies(study)
+    pieces["response to the most influential parameter"] = lambda: _response(study)
+    pieces["exact elasticities"] = lambda: _elasticities(study)
     if sizes.full:
         for name, run in model.studies.items():
-            piece(f"study: {name}", lambda name=name, run=run: study.studies.update({name: _study(model, run)}))
-    return study
+            pieces[f"study: {name}"] = lambda name=name, run=run: study.studies.update({name: _study(model, run)})
+    return pieces
+
+
+def run_piece(study: ModelStudy, name: str, compute: Callable[[], None], announce: Announce) -> None:
+    """One piece, guarded: what fails is reported and loses nothing else."""
+    announce(f"{study.model.name}: {name}")
+    start = time.perf_counter()
+    try:
+        compute()
+    except Exception as error:
+        study.failed[name] = f"{type(error).__name__}: {error}"[:600]
+    study.seconds[name] = time.perf_counter() - start
+
+
+def run_studies(models: Sequence[Model], sizes: Sizes, announce: Announce) -> list[ModelStudy]:
+    """All pieces of all models, two at a time: compilation holds no lock of Python and uses little more than one core."""
+    studies = [ModelStudy(m, sizes, record=provenance(m, seed=sizes.seed)) for m in models]
+    work = [list(pieces_of(study).items()) for study in studies]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+
+        def run(pieces: Iterable[tuple[ModelStudy, tuple[str, Callable[[], None]]]]) -> None:
+            list(pool.map(lambda x: run_piece(x[0], *x[1], announce), pieces))
+
+        run((study, pieces[0]) for study, pieces in zip(studies, work, strict=True))
+        # The models take turns, so that the end does not wait for one of them.
+        turns = zip_longest(*([(study, x) for x in pieces[1:]] for study, pieces in zip(studies, work, strict=True)))
+        run(x for turn in turns for x in turn if x is not None)
+    for study in studies:
+        order = [c.id for c in study.model.claims]
+        study.claims.sort(key=lambda c: order.index(c.id) if c.id in order else len(order))
+    return studies
 
 
 def _box(study: ModelStudy) -> None:

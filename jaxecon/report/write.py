@@ -7,7 +7,6 @@ import math
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from jaxecon.core.fields import fields_of
 from jaxecon.core.model import Model
 from jaxecon.report.page import document, escape, heading, paragraph, table
 from jaxecon.report.sections import SECTIONS
-from jaxecon.report.study import ModelStudy, Sizes, run_study, set_table
+from jaxecon.report.study import ModelStudy, Sizes, run_studies, set_table
 
 Progress = Callable[[int, int, dict[str, Any]], None]
 
@@ -67,9 +66,7 @@ def write_report(
             if progress is not None:
                 progress(min(done[0], total), total, {"piece": what})
 
-    # Compilation holds no lock of Python, so models side by side use the cores that one would leave idle.
-    with ThreadPoolExecutor(max_workers=max(1, min(len(models), os.cpu_count() or 1))) as pool:
-        studies = list(pool.map(lambda m: run_study(m, sizes, announce), models))
+    studies = run_studies(models, sizes, announce)
     folder.mkdir(exist_ok=True)
     for study in studies:
         _write_data(study, folder)

@@ -342,7 +342,7 @@ def test_hollow_middle_and_modes(key):
 
 def test_volume_decides_and_inverted_u(key):
     p, u = MODEL.params(), MODEL.policy()
-    run = jax.jit(lambda p: (claims_of.volume_decides(p, u, key), claims_of.inverted_u(p, u, key)))
+    run = jax.jit(lambda p: [claims_of.shape_claims(p, u, key)[k] for k in ("C3.4a", "C3.4b")])
     exact, shape = run(p)
     assert float(exact) > 0 and float(shape) > 0
     assert float(run(eqx.tree_at(lambda t: t.beta, p, jnp.asarray(1.0)))[1]) < 0  # above beta_1

@@ -31,17 +31,21 @@ from jaxecon.models.information_pollution.portfolio import (
 from jaxecon.models.information_pollution.solver import HIGHEST, inner_start, lowest_moderation, visit
 from jaxecon.models.information_pollution.turning import (
     given_trust_profit,
-    index_slope,
-    price_slopes,
-    turning_price,
+    index_slopes,
+    price_response,
 )
 
 Scalar = Float[Array, ""]
 NODES = 21
 
 
-def parent(id: str, statement: str, expectation, parts: tuple[Claim, ...], grade: str = "R", note: str = "") -> Claim:
-    """A claim of several parts: its margin is the smallest of those that carry a verdict."""
+def parent(
+    id: str, statement: str, expectation, parts: tuple[Claim, ...], grade: str = "R", note: str = "", joint=None
+) -> Claim:
+    """A claim of several parts: its margin is the smallest of those that carry a verdict.
+
+    `joint` computes all parts through one copy of the equilibrium: compilation is what a claim costs.
+    """
     judged = [c for c in parts if c.expectation != "report"]
 
     def margin(p: Params, u: Policy, key) -> Scalar:
@@ -58,6 +62,7 @@ def parent(id: str, statement: str, expectation, parts: tuple[Claim, ...], grade
         cost=cost,
         max_draws=min(draws) if draws else None,
         parts=parts,
+        joint=joint,
         note=note,
     )
 
@@ -146,25 +151,20 @@ def _prohibition(p: Params, u: Policy, key) -> Scalar:
 # C5.4, C5.8 ------------------------------------------------------------------------------------------------
 
 
-def _welfare_falls_in_index(frozen: bool):
-    def margin(p: Params, u: Policy, key) -> Scalar:
-        return -index_slope(p, u, frozen)
-
-    return margin
+def _index_claims(p: Params, u: Policy, key) -> dict[str, Scalar]:
+    frozen, endogenous = index_slopes(p, u)
+    return {"C5.4a": -frozen, "C5.4b": -endogenous, "C5.4c": index.sign_condition(p)}
 
 
-def _more_pollution(p: Params, u: Policy, key) -> Scalar:
-    return -price_slopes(p, u)[1]
+def _price_claims(p: Params, u: Policy, key) -> dict[str, Scalar]:
+    r = price_response(p, u)
+    turning = jnp.where(r.peak, jnp.exp(r.log_turning), jnp.nan)
+    return {"C5.8a": -r.exposure, "C5.8b": jnp.minimum(-r.welfare_dear, r.welfare_cheap), "C5.8c": turning}
 
 
-def _inverted_u(p: Params, u: Policy, key) -> Scalar:
-    """Welfare rises in -ln p_A at p_A = 1 and falls at p_A = .01: the smaller of the two slopes."""
-    at = lambda price: price_slopes(eqx.tree_at(lambda q: q.p_A, p, jnp.full_like(p.p_A, price)), u)[0]  # noqa: E731
-    return jnp.minimum(-at(1.0), at(0.01))
-
-
-def _turning(p: Params, u: Policy, key) -> Scalar:
-    return turning_price(p, u)
+def _part_of(joint, id: str):
+    """The margin of one part of a jointly computed claim."""
+    return lambda p, u, key: joint(p, u, key)[id]
 
 
 # C5.6 ------------------------------------------------------------------------------------------------------
@@ -181,21 +181,22 @@ def _superadditive(which: str, perfect: bool):
 # C5.9, C5.10 -----------------------------------------------------------------------------------------------
 
 
-def _provenance_backfires(p: Params, u: Policy, key) -> Scalar:
-    """Largest welfare loss over provenance in (0, .95] at f = 0, its certification cost aside."""
-    q = eqx.tree_at(lambda r: r.cert, p, jnp.zeros_like(p.cert))
+def _provenance_claims(p: Params, u: Policy, key) -> dict[str, Scalar]:
+    """At f = 0: largest welfare loss over provenance in (0, .95], its certification cost aside; and -dW/d(d'_0):
+    sharper identification alone, nothing else changed."""
     free = eqx.tree_at(lambda r: r.fiduciary_duty, u, jnp.zeros_like(u.fiduciary_duty))
-    grid = jnp.linspace(0.0, 0.95, 11, dtype=p.p_A.dtype)
-    W = jax.vmap(lambda x: market_welfare(q, with_instruments(free, (PROV,), x[None])))(grid)
-    return W[0] - jnp.min(W[1:])
+    levels = jnp.append(jnp.linspace(0.0, 0.95, 11, dtype=p.p_A.dtype), u.provenance)
+    certification = jnp.zeros_like(levels).at[-1].set(p.cert)
 
+    def welfare(level: Scalar, cert: Scalar, sharpness: Scalar) -> Scalar:
+        q = eqx.tree_at(lambda r: (r.cert, r.dp0), p, (cert, sharpness))
+        return market_welfare(q, with_instruments(free, (PROV,), level[None]))
 
-def _identification_backfires(p: Params, u: Policy, key) -> Scalar:
-    """-dW/d(d'_0) at f = 0: sharper identification alone, nothing else changed."""
-    free = eqx.tree_at(lambda r: r.fiduciary_duty, u, jnp.zeros_like(u.fiduciary_duty))
-    return -jax.jvp(
-        lambda x: market_welfare(eqx.tree_at(lambda r: r.dp0, p, x), free), (p.dp0,), (jnp.ones_like(p.dp0),)
-    )[1]
+    def with_slope(level: Scalar, cert: Scalar) -> tuple[Scalar, Scalar]:
+        return jax.jvp(lambda x: welfare(level, cert, x), (p.dp0,), (jnp.ones_like(p.dp0),))
+
+    W, slope = jax.vmap(with_slope)(levels, certification)
+    return {"C5.9a": W[0] - jnp.min(W[1:-1]), "C5.9b": -slope[-1]}
 
 
 def _compute_against_flags(p: Params, u: Policy) -> Scalar:
@@ -257,8 +258,8 @@ CLAIMS: tuple[Claim, ...] = (
         "welfare falls in the Information Pollution Index (along the AI price)",
         "region",
         (
-            Claim("C5.4a", "-dW/dIPI > 0, weights frozen", "D", "region", _welfare_falls_in_index(True)),
-            Claim("C5.4b", "-dW/dIPI > 0, weights endogenous", "R", "region", _welfare_falls_in_index(False)),
+            Claim("C5.4a", "-dW/dIPI > 0, weights frozen", "D", "region", _part_of(_index_claims, "C5.4a")),
+            Claim("C5.4b", "-dW/dIPI > 0, weights endogenous", "R", "region", _part_of(_index_claims, "C5.4b")),
             Claim(
                 "C5.4c",
                 "deception has a positive weight: u_L > psi m e_L",
@@ -269,6 +270,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         grade="D",
         note="holds only below a turning price: cheaper AI helps first",
+        joint=_index_claims,
     ),
     parent(
         "C5.5",
@@ -315,19 +317,39 @@ CLAIMS: tuple[Claim, ...] = (
         "as AI gets cheaper dilution rises, and welfare is an inverted U in -ln p_A",
         "region",
         (
-            Claim("C5.8a", "x_L rises as p_A falls", "R", "region", _more_pollution),
-            Claim("C5.8b", "welfare rises at p_A = 1 and falls at p_A = .01 as p_A falls", "R", "region", _inverted_u),
-            Claim("C5.8c", "turning price", "R", "report", _turning),
+            Claim("C5.8a", "x_L rises as p_A falls", "R", "region", _part_of(_price_claims, "C5.8a")),
+            Claim(
+                "C5.8b",
+                "welfare rises at p_A = 1 and falls at p_A = .01 as p_A falls",
+                "R",
+                "region",
+                _part_of(_price_claims, "C5.8b"),
+            ),
+            Claim("C5.8c", "turning price", "R", "report", _part_of(_price_claims, "C5.8c")),
         ),
+        joint=_price_claims,
     ),
     parent(
         "C5.9",
         "without fiduciary duty better provenance can lower welfare: it empowers an amplifying platform",
         "baseline",
         (
-            Claim("C5.9a", "some level of provenance lowers welfare", "R", "baseline", _provenance_backfires),
-            Claim("C5.9b", "sharper identification alone lowers welfare", "R", "baseline", _identification_backfires),
+            Claim(
+                "C5.9a",
+                "some level of provenance lowers welfare",
+                "R",
+                "baseline",
+                _part_of(_provenance_claims, "C5.9a"),
+            ),
+            Claim(
+                "C5.9b",
+                "sharper identification alone lowers welfare",
+                "R",
+                "baseline",
+                _part_of(_provenance_claims, "C5.9b"),
+            ),
         ),
+        joint=_provenance_claims,
     ),
     parent(
         "C5.10",

@@ -1,6 +1,7 @@
 """Claims of the static layer as code: C3.1 to C3.4 and C3.8."""
 
 import dataclasses
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -21,7 +22,7 @@ from jaxecon.models.supply_shock.planner import (
     welfare_of,
     with_charge,
 )
-from jaxecon.models.supply_shock.threshold import at, beta_local, beta_star, cost_slope, free_ai_gain
+from jaxecon.models.supply_shock.threshold import at, beta_local, beta_star, free_ai_gain
 
 Margin = Float[Array, ""]
 
@@ -133,27 +134,6 @@ def _response(p: Params, u: Policy) -> tuple[Array, Array, Array, Array]:
     return slopes[0], slopes[1], wedge, status
 
 
-def volume_decides(p: Params, u: Policy, key: PRNGKeyArray) -> Margin:
-    """1e-7 less the relative error of dW = [tau - S Phi'(D)] dD along a charge."""
-    v = with_charge(u, u.volume_charge + 0.01)
-    d_w, d_d, wedge, status = _response(p, v)
-    error = jnp.abs(d_w - wedge * d_d) / (jnp.abs(d_w) + jnp.abs(d_d) * p.theta_max * p.q_A + 1e-12)
-    return solved_or_nan(status, 1e-7 - error)
-
-
-def inverted_u(p: Params, u: Policy, key: PRNGKeyArray) -> Margin:
-    r"""Smaller of two slopes of W in volume: -dW/dD at the market's volume, and dW/dD where AI content vanishes.
-
-    The second is the choke charge less $S \beta \eta$ without AI: positive exactly if $\beta < \beta_1$ at D = 0.
-    """
-    low = with_charge(u, jnp.zeros_like(u.volume_charge))
-    eq = equilibrium(p, low)
-    damage = pigou_charge(p, low, eq.cutoffs)
-    without = Cutoffs(eq.no_ai_cutoff, eq.no_ai_cutoff, eq.no_ai_cutoff)
-    first = choke_charge(p, low) - pigou_charge(p, low, without)
-    return solved_or_nan(eq.status, jnp.minimum(damage, first))
-
-
 def peak_ratio(p: Params, u: Policy, key: PRNGKeyArray) -> Margin:
     """D_peak/D_A: AI volume at the social optimum over that of the market."""
     eq, best = equilibrium(p, u), social_optimum(p, u)
@@ -161,13 +141,56 @@ def peak_ratio(p: Params, u: Policy, key: PRNGKeyArray) -> Margin:
     return jnp.where((eq.status == 0) & best.solved, ratio, jnp.nan)
 
 
-def cost_shape(p: Params, u: Policy, key: PRNGKeyArray) -> Margin:
-    """Along c_A the opposite shape: welfare falls at c_A = 0, and near the choke lies below that without AI."""
-    falling = cost_slope(p.beta, (p, u))
-    q = at(p, p.beta, 0.85 * choke_cost(p, u))
-    eq = equilibrium(q, u)
-    rise = (welfare_no_ai(q, eq.no_ai_cutoff) - welfare_of(q, u, eq)) / (p.theta_max * p.alpha)
-    return solved_or_nan(eq.status, jnp.minimum(-falling, rise))
+class _Along(NamedTuple):
+    """Welfare, AI volume and marginal damage at a charge and an AI cost; the status; welfare without AI."""
+
+    welfare: Array
+    volume: Array
+    damage: Array
+    status: Array
+    without_ai: Array
+
+
+def shape_claims(p: Params, u: Policy, key: PRNGKeyArray) -> dict[str, Margin]:
+    r"""C3.4a, b, d through one copy of the equilibrium.
+
+    a: 1e-7 less the relative error of dW = [tau - S Phi'(D)] dD along a charge. b: the smaller of two slopes of W in
+    volume, -dW/dD at the market's volume, and dW/dD where AI content vanishes (the choke charge less $S \beta \eta$
+    without AI: positive exactly if $\beta < \beta_1$ at D = 0). d: along c_A the opposite shape, welfare falls at
+    c_A = 0, and near the choke lies below that without AI.
+    """
+    low = with_charge(u, jnp.zeros_like(u.volume_charge))
+    charges = jnp.stack([u.volume_charge + 0.01, low.volume_charge, u.volume_charge, u.volume_charge])
+    costs = jnp.stack([p.c_A, p.c_A, jnp.zeros_like(p.c_A), 0.85 * choke_cost(p, u)])
+
+    def along(charge: Array, cost: Array) -> _Along:
+        q, v = at(p, p.beta, cost), with_charge(u, charge)
+        eq = equilibrium(q, v)
+        without = welfare_no_ai(q, eq.no_ai_cutoff)
+        damage = pigou_charge(q, v, eq.cutoffs)
+        return _Along(welfare_of(q, v, eq), market.ai_volume(q, eq.cutoffs), damage, eq.status, without)
+
+    def with_slopes(charge: Array, cost: Array, by_charge: Array, by_cost: Array) -> tuple[_Along, Array, Array]:
+        found, slope = jax.jvp(along, (charge, cost), (by_charge, by_cost))
+        return found, slope.welfare, slope.volume
+
+    direction = jnp.asarray([1.0, 1.0, 0.0, 0.0], p.q_A.dtype)
+    found, d_w, d_d = jax.vmap(with_slopes)(charges, costs, direction, 1 - direction)
+    wedge = charges[0] - found.damage[0]
+    error = jnp.abs(d_w[0] - wedge * d_d[0]) / (jnp.abs(d_w[0]) + jnp.abs(d_d[0]) * p.theta_max * p.q_A + 1e-12)
+    alone = no_ai_cutoff(p)
+    first = choke_charge(p, low) - pigou_charge(p, low, Cutoffs(alone, alone, alone))
+    rise = (found.without_ai[3] - found.welfare[3]) / (p.theta_max * p.alpha)
+    return {
+        "C3.4a": solved_or_nan(found.status[0], 1e-7 - error),
+        "C3.4b": solved_or_nan(found.status[1], jnp.minimum(found.damage[1], first)),
+        "C3.4d": solved_or_nan(found.status[2] + found.status[3], jnp.minimum(-d_w[2] / p.alpha, rise)),
+    }
+
+
+def _part_of(joint, id: str):
+    """The margin of one part of a jointly computed claim."""
+    return lambda p, u, key: joint(p, u, key)[id]
 
 
 # C3.8
@@ -236,9 +259,9 @@ _C33 = (
            **_OPTIMIZED),
 )  # fmt: skip
 _C34 = (
-    _claim("C3.4a", "along a charge dW/dD = tau(D) - S Phi'(D)", "exact", volume_decides),
-    _claim("C3.4b", "welfare is an inverted U of AI volume", "baseline", inverted_u),
-    _claim("C3.4d", "along c_A welfare falls, then rises", "baseline", cost_shape),
+    _claim("C3.4a", "along a charge dW/dD = tau(D) - S Phi'(D)", "exact", _part_of(shape_claims, "C3.4a")),
+    _claim("C3.4b", "welfare is an inverted U of AI volume", "baseline", _part_of(shape_claims, "C3.4b")),
+    _claim("C3.4d", "along c_A welfare falls, then rises", "baseline", _part_of(shape_claims, "C3.4d")),
 )  # fmt: skip
 _C38 = (
     _claim("C3.8a", "at the charge tau* = S beta eta/(1 + eta D_A) welfare is stationary", "exact", pigou_stationary,
@@ -253,7 +276,7 @@ CLAIMS = (
             cost="optimization", max_draws=2048),
     _parent("C3.2", "Creation becomes hollow in the middle (Lemma 3.2)", "baseline", _C32),
     _parent("C3.3", "Above beta* free AI lowers welfare (Prop. 3.1)", "baseline", _C33, **_OPTIMIZED),
-    _parent("C3.4", "What moves AI volume decides the shape of welfare", "baseline", _C34),
+    _parent("C3.4", "What moves AI volume decides the shape of welfare", "baseline", _C34, joint=shape_claims),
     _claim("C3.4c", "D_peak/D_A, optimal over market AI volume", "report", peak_ratio, **_OPTIMIZED),
     _parent("C3.8", "A Pigou charge on volume maximizes welfare; a levy does no better", "region", _C38, **_OPTIMIZED),
 )  # fmt: skip
