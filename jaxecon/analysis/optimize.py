@@ -204,6 +204,7 @@ def optimize(
         search = _Search(model, names, goal, sign, p, u, lo, hi - lo)
         found, scale = search.run(unit.astype(precision), method, int(steps))
         ok, z = np.isfinite(found.value), np.asarray(found.z, float)
+        z = np.where(z < 1e-12, 0.0, np.where(z > 1 - 1e-12, 1.0, z))
         values = np.where(ok, sign * scale * found.value, np.nan)
         best = int(np.nanargmax(sign * values)) if ok.any() else 0
         # A bound that is reached is reached exactly: the unit box is closed.
