@@ -37,6 +37,7 @@ def _run(n, periods, smooth=False):
     return run
 
 
+@pytest.mark.slow
 def test_equal_agents_approach_the_equilibrium_at_rate_root_n(rest):
     errors = []
     for n in (400, 25_600):

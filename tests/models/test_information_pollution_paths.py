@@ -212,6 +212,7 @@ def governed():
     return p, run, starts
 
 
+@pytest.mark.slow
 def test_rule_without_gains_is_a_constant_policy(governed):
     p, run, _ = governed
     u0 = jnp.array([0.1, 0.5, 0.9])

@@ -340,6 +340,7 @@ def test_hollow_middle_and_modes(key):
     assert float(run(dataclasses.replace(p, kappa=jnp.asarray(4.0)))[1]) < 0
 
 
+@pytest.mark.slow
 def test_volume_decides_and_inverted_u(key):
     p, u = MODEL.params(), MODEL.policy()
     run = jax.jit(lambda p: [claims_of.shape_claims(p, u, key)[k] for k in ("C3.4a", "C3.4b")])

@@ -270,6 +270,7 @@ def test_two_skills_reach_their_stationary_state_and_keep_their_accounts():
     np.testing.assert_allclose(best, path.ai_ceiling, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_reskilling_subsidy_is_a_drift_and_instruments_may_be_paths():
     p = _params()
     time = jnp.linspace(0.0, 20.0, 21)
