@@ -55,5 +55,5 @@ def _row(model) -> dict:
         "bar_is": "at most",
         "finite": float(finite),
         "solved": float(np.mean(np.asarray(status) == 0)),
-        "max_residual": float(np.nanmax(np.asarray(residual))),
+        "max_residual": float(np.max(np.asarray(residual)[np.asarray(status) == 0])),
     }

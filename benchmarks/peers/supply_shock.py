@@ -53,8 +53,8 @@ class _Market:
         return self.p["k_H"] * self.price(q) - q * q / (2 * self.p["gamma"])
 
     def regret(self) -> float:
-        """Largest gain from changing occupation, on a grid of skills."""
-        worst = 0.0
+        """Largest gain from changing occupation, on a grid of skills and of those who just exit."""
+        worst = max(0.0, self.human(self.s0) - self.p["w_0"], self.ai(self.s0) - self.p["w_0"])
         for k in range(101):
             s = k / 100
             h, a, out = self.human(s), self.ai(s), self.p["w_0"]

@@ -22,7 +22,7 @@ CHUNK = 16384
 # calls the same compiled function, whatever its names and number of points.
 GROUP = 256
 # Points of one call of a large study: as many as keep the caches of a CPU warm; a GPU takes a whole chunk.
-WIDE = 2048
+WIDE = 1024
 
 
 @dataclasses.dataclass(frozen=True)

@@ -118,8 +118,12 @@ def run_studies(models: Sequence[Model], sizes: Sizes, announce: Announce) -> li
     work = [list(pieces_of(study).items()) for study in studies]
     with ThreadPoolExecutor(max_workers=2) as pool:
 
+        def one(x: tuple[ModelStudy, tuple[str, Callable[[], None]]]) -> None:
+            study, (name, compute) = x
+            run_piece(study, name, compute, announce)
+
         def run(pieces: Iterable[tuple[ModelStudy, tuple[str, Callable[[], None]]]]) -> None:
-            list(pool.map(lambda x: run_piece(x[0], *x[1], announce), pieces))
+            list(pool.map(one, pieces))
 
         run((study, pieces[0]) for study, pieces in zip(studies, work, strict=True))
         # The models take turns, so that the end does not wait for one of them.

@@ -190,6 +190,27 @@ def test_identities_over_the_box(fixed):
     assert float(np.max(np.asarray(ev.max_residual)[status == 0])) <= 1e-8
 
 
+def test_nobody_regrets_on_a_fine_grid_of_skills():
+    """Strictly inside each segment and a hair on either side of each cutoff, where an empty segment counts for none."""
+    points = box_points(512, seed=8)
+    ev = solve(points)
+
+    @jax.jit
+    @jax.vmap
+    def regret(p, x):
+        near = jnp.stack([x.s_0, x.s_1, x.s_H])
+        s = jnp.clip(jnp.concatenate([jnp.linspace(0, 1, 2001), near - 1e-9, near + 1e-9]), 0, 1)
+        q_h, q_a = p.alpha * s, jnp.minimum(p.a * s, p.q_A)
+        human = p.k_H * market.price(p, MODEL.policy(), x, q_h) - q_h**2 / (2 * p.gamma)
+        ai = p.k_A * (market.price(p, MODEL.policy(), x, q_a) - p.c_A * q_a) - p.kappa
+        own = jnp.where(s < x.s_0, p.w_0, jnp.where((s >= x.s_1) & ((s < x.s_H) | (x.s_H == 1)), ai, human))
+        return jnp.max(jnp.maximum(p.w_0, jnp.maximum(ai, human)) - own)
+
+    p = jax.tree.map(lambda v: v if jnp.ndim(v) else jnp.broadcast_to(v, (512,)), points)
+    worst = np.asarray(regret(p, ev.equilibrium.cutoffs))[np.asarray(ev.status) == 0]
+    assert np.max(worst) < 5e-8
+
+
 def test_instruments_and_no_pollution_over_the_box():
     points = box_points(512, seed=5)
     u = MODEL.policy(volume_charge=0.03, input_levy=0.02, entry_fee=0.01, search_quality=0.4)

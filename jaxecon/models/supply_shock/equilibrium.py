@@ -121,10 +121,10 @@ def pooled_guess(p: Params, u: Policy) -> tuple[Float[Array, ""], Float[Array, "
 
 
 def regret_of(p: Params, u: Policy, x: Cutoffs, s: Float[Array, " k"]) -> Float[Array, " k"]:
-    """What skills `s` would gain in their best occupation; at a cutoff either side counts."""
+    """What skills `s` would gain in their best occupation; at a cutoff either side counts, if it is not empty."""
     ai, human = payoffs(p, u, x, s)
     best = jnp.maximum(p.w_0, jnp.maximum(ai, human))
-    inside_human = ((s >= x.s_0) & (s <= x.s_1)) | (s >= x.s_H)
+    inside_human = ((s >= x.s_0) & (s <= x.s_1) & (x.s_1 > x.s_0)) | (s >= x.s_H)
     inside_ai = (s >= x.s_1) & (s <= x.s_H) & (x.s_H > x.s_1)
     none = jnp.asarray(-jnp.inf, s.dtype)
     assigned = jnp.maximum(
