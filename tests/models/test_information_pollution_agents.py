@@ -79,6 +79,7 @@ def test_the_gap_of_heterogeneity_is_of_second_order_and_the_smooth_gap_is_small
     assert abs(float(jnp.mean(one.welfare - two.welfare))) < 0.02
 
 
+@pytest.mark.slow
 def test_fifty_agents_and_the_declared_layer():
     path = jax.jit(agents.AGENTS["producers_consumers"].run, static_argnums=(3, 4, 5))(
         jax.random.key(0), Params(), Policy(), 50, 24, False

@@ -141,6 +141,7 @@ def test_mass_positivity_accounts_and_solution_on_the_path():
         np.testing.assert_allclose(path.ai_ceiling, p.q_A * (1 - (1 - p.q_A0) * jnp.exp(-p.rho * time)), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_path_reaches_the_stationary_state_found_without_a_path():
     for p in [_params(), *_draws(2, seed=5)]:
         star = stationary(p, U)
