@@ -65,6 +65,11 @@ class Claim:
     note: str = ""
 
 
+def part_of(joint: Callable[[Any, Any, PRNGKeyArray], Mapping[str, Array]], id: str) -> Callable[..., Array]:
+    """The margin of one part of a claim whose parts are computed jointly."""
+    return lambda p, u, key: joint(p, u, key)[id]
+
+
 @dataclasses.dataclass(frozen=True)
 class Dynamics:
     """A path layer. `run(p, u, time)` with `time` of shape `[T]`, increasing, returns a `Result`."""

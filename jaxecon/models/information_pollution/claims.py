@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxecon.core.model import Claim
+from jaxecon.core.model import Claim, part_of
 from jaxecon.economics.production import ces_unit_cost
 from jaxecon.models.information_pollution import index, platform, producers
 from jaxecon.models.information_pollution.equilibrium import equilibrium
@@ -162,11 +162,6 @@ def _price_claims(p: Params, u: Policy, key) -> dict[str, Scalar]:
     return {"C5.8a": -r.exposure, "C5.8b": jnp.minimum(-r.welfare_dear, r.welfare_cheap), "C5.8c": turning}
 
 
-def _part_of(joint, id: str):
-    """The margin of one part of a jointly computed claim."""
-    return lambda p, u, key: joint(p, u, key)[id]
-
-
 # C5.6 ------------------------------------------------------------------------------------------------------
 
 
@@ -258,8 +253,8 @@ CLAIMS: tuple[Claim, ...] = (
         "welfare falls in the Information Pollution Index (along the AI price)",
         "region",
         (
-            Claim("C5.4a", "-dW/dIPI > 0, weights frozen", "D", "region", _part_of(_index_claims, "C5.4a")),
-            Claim("C5.4b", "-dW/dIPI > 0, weights endogenous", "R", "region", _part_of(_index_claims, "C5.4b")),
+            Claim("C5.4a", "-dW/dIPI > 0, weights frozen", "D", "region", part_of(_index_claims, "C5.4a")),
+            Claim("C5.4b", "-dW/dIPI > 0, weights endogenous", "R", "region", part_of(_index_claims, "C5.4b")),
             Claim(
                 "C5.4c",
                 "deception has a positive weight: u_L > psi m e_L",
@@ -317,15 +312,15 @@ CLAIMS: tuple[Claim, ...] = (
         "as AI gets cheaper dilution rises, and welfare is an inverted U in -ln p_A",
         "region",
         (
-            Claim("C5.8a", "x_L rises as p_A falls", "R", "region", _part_of(_price_claims, "C5.8a")),
+            Claim("C5.8a", "x_L rises as p_A falls", "R", "region", part_of(_price_claims, "C5.8a")),
             Claim(
                 "C5.8b",
                 "welfare rises at p_A = 1 and falls at p_A = .01 as p_A falls",
                 "R",
                 "region",
-                _part_of(_price_claims, "C5.8b"),
+                part_of(_price_claims, "C5.8b"),
             ),
-            Claim("C5.8c", "turning price", "R", "report", _part_of(_price_claims, "C5.8c")),
+            Claim("C5.8c", "turning price", "R", "report", part_of(_price_claims, "C5.8c")),
         ),
         joint=_price_claims,
     ),
@@ -339,14 +334,14 @@ CLAIMS: tuple[Claim, ...] = (
                 "some level of provenance lowers welfare",
                 "R",
                 "baseline",
-                _part_of(_provenance_claims, "C5.9a"),
+                part_of(_provenance_claims, "C5.9a"),
             ),
             Claim(
                 "C5.9b",
                 "sharper identification alone lowers welfare",
                 "R",
                 "baseline",
-                _part_of(_provenance_claims, "C5.9b"),
+                part_of(_provenance_claims, "C5.9b"),
             ),
         ),
         joint=_provenance_claims,

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxecon.core.model import Claim
+from jaxecon.core.model import Claim, part_of
 from jaxecon.models.supply_shock import market
 from jaxecon.models.supply_shock.accounts import accounts, pigou_charge, welfare_no_ai
 from jaxecon.models.supply_shock.equilibrium import equilibrium, no_ai_cutoff, other_starts
@@ -188,11 +188,6 @@ def shape_claims(p: Params, u: Policy, key: PRNGKeyArray) -> dict[str, Margin]:
     }
 
 
-def _part_of(joint, id: str):
-    """The margin of one part of a jointly computed claim."""
-    return lambda p, u, key: joint(p, u, key)[id]
-
-
 # C3.8
 def pigou_stationary(p: Params, u: Policy, key: PRNGKeyArray) -> Margin:
     """1e-7 less |dW/dtau| at the Pigou charge, in units of AI volume."""
@@ -259,9 +254,9 @@ _C33 = (
            **_OPTIMIZED),
 )  # fmt: skip
 _C34 = (
-    _claim("C3.4a", "along a charge dW/dD = tau(D) - S Phi'(D)", "exact", _part_of(shape_claims, "C3.4a")),
-    _claim("C3.4b", "welfare is an inverted U of AI volume", "baseline", _part_of(shape_claims, "C3.4b")),
-    _claim("C3.4d", "along c_A welfare falls, then rises", "baseline", _part_of(shape_claims, "C3.4d")),
+    _claim("C3.4a", "along a charge dW/dD = tau(D) - S Phi'(D)", "exact", part_of(shape_claims, "C3.4a")),
+    _claim("C3.4b", "welfare is an inverted U of AI volume", "baseline", part_of(shape_claims, "C3.4b")),
+    _claim("C3.4d", "along c_A welfare falls, then rises", "baseline", part_of(shape_claims, "C3.4d")),
 )  # fmt: skip
 _C38 = (
     _claim("C3.8a", "at the charge tau* = S beta eta/(1 + eta D_A) welfare is stationary", "exact", pigou_stationary,
