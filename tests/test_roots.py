@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize
 
 from jaxecon.numerics.quadrature import gauss_hermite, gauss_legendre
-from jaxecon.numerics.roots import bisect, find_root, first_success, newton, solve_small
+from jaxecon.numerics.roots import bisect, find_root, first_success, newton, solve_small, value_and_jacobian
 
 
 def _cubic(x, a):
@@ -84,31 +84,44 @@ def test_newton_takes_back_steps_and_stays_in_the_domain():
     assert not bool(none.converged) and float(none.residual) >= 1
 
 
+def test_value_and_jacobian_written_out_equal_those_of_jacfwd():
+    def f(x):
+        return jnp.stack([x[0] * jnp.exp(x[1]), x[2] - x[0] ** 2])
+
+    x = jnp.array([0.3, -1.2, 2.0])
+    value, jacobian = value_and_jacobian(f, x)
+    np.testing.assert_array_equal(value, f(x))
+    np.testing.assert_allclose(jacobian, jax.jacfwd(f)(x), rtol=1e-14)
+
+
 def _near(start, args):
     """Succeeds where the start is within .5 of the target; the answer is the start."""
     return {"x": start["x"], "tag": start["tag"]}, jnp.abs(start["x"] - args) < 0.5
+
+
+def _by_cell(t):
+    return {"x": jnp.stack([t + 1, t + 0.1]), "tag": jnp.arange(2)}
 
 
 @pytest.mark.parametrize("n", [1, 7, 300])
 def test_first_success_in_a_batch_is_that_of_each_cell(n):
     targets = jnp.linspace(0.0, 5.6, n)
     starts = {"x": jnp.array([1.0, 3.0, 0.2, 5.0]), "tag": jnp.arange(4)}
-    batch, ok = jax.jit(jax.vmap(lambda t: first_success(_near, starts, t)))(targets)
+    batch, ok = jax.jit(jax.vmap(lambda t: first_success(_near, lambda _: starts, t)))(targets)
     for k in range(n):
         found = np.abs(np.asarray(starts["x"]) - float(targets[k])) < 0.5
         expected = int(np.argmax(found)) if found.any() else 0
         assert bool(ok[k]) == found.any() and int(batch["tag"][k]) == expected
-    single, good = jax.jit(lambda t: first_success(_near, starts, t))(targets[-1])
+    single, good = jax.jit(lambda t: first_success(_near, lambda _: starts, t))(targets[-1])
     assert int(single["tag"]) == int(batch["tag"][-1]) and bool(good) == bool(ok[-1])
     # A batch of batches, and starts that differ by cell.
-    own = jax.vmap(lambda t: {"x": jnp.stack([t + 1, t + 0.1]), "tag": jnp.arange(2)})(targets)
-    twice = jax.vmap(jax.vmap(lambda s, t: first_success(_near, s, t)[0]["tag"]))
-    np.testing.assert_array_equal(twice(jax.tree.map(lambda x: x[None], own), targets[None])[0], 1)
+    twice = jax.vmap(jax.vmap(lambda t: first_success(_near, _by_cell, t)[0]["tag"]))
+    np.testing.assert_array_equal(twice(targets[None])[0], 1)
 
 
 def test_first_success_has_no_derivative():
     starts = {"x": jnp.array([1.0, 3.0]), "tag": jnp.arange(2)}
-    assert float(jax.grad(lambda t: first_success(_near, starts, t)[0]["x"] + t)(2.7)) == 1.0
+    assert float(jax.grad(lambda t: first_success(_near, lambda _: starts, t)[0]["x"] + t)(2.7)) == 1.0
 
 
 def test_bisection():

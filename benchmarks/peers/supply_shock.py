@@ -1,10 +1,13 @@
 """The static assignment of `supply_shock` in plain Python floats, solved with `scipy.optimize.root`.
 
-Uniform skills, additive penalty: equations (3.1)-(3.3) with the cutoffs and AI volume as unknowns. Patterns are tried in the order of their
-frequency, each from a few starts, until the largest gain from changing occupation is below 1e-7.
+Uniform skills, additive penalty: equations (3.1)-(3.3) with the cutoffs as unknowns. Patterns are tried in the order of their frequency,
+each from a few starts, until the largest gain from changing occupation is below 1e-7. The outcomes (3.2) follow by Simpson's rule between
+kinks, exact here because every integrand is a polynomial of degree three at most.
 """
 
 import math
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 from scipy.optimize import root
 
@@ -52,6 +55,16 @@ class _Market:
         q = self.p["alpha"] * s
         return self.p["k_H"] * self.price(q) - q * q / (2 * self.p["gamma"])
 
+    def above(self, q: float) -> float:
+        """Buyers served at quality q or better."""
+        p = self.p
+
+        def mass(b: float, lo: float, hi: float) -> float:
+            return max(hi - max(q / b, lo), 0.0)
+
+        human = mass(p["alpha"], self.s0, self.s1) + mass(p["alpha"], self.sH, 1.0)
+        return p["n"] * (p["k_H"] * human + (p["k_A"] * mass(p["a"], self.s1, self.sH) if q <= p["q_A"] else 0.0))
+
     def regret(self) -> float:
         """Largest gain from changing occupation, on a grid of skills and of those who just exit."""
         worst = max(0.0, self.human(self.s0) - self.p["w_0"], self.ai(self.s0) - self.p["w_0"])
@@ -89,8 +102,61 @@ def _conditions(x, p: dict, u: dict, pattern: str) -> list[float]:
     return [m.human(m.s0) - w]
 
 
+def _simpson(f: Callable[[float], float], lo: float, hi: float, kinks: Iterable[float]) -> float:
+    """Integral of a function that is a cubic between `kinks`, open at each: jumps are met from the inside."""
+    points = sorted({lo, hi, *(k for k in kinks if lo < k < hi)})
+    total = 0.0
+    for x, y in pairwise(points):
+        inset = 1e-13 * (y - x)
+        total += (y - x) / 6 * (f(x + inset) + 4 * f(0.5 * (x + y)) + f(y - inset))
+    return total
+
+
+def _welfare(m: _Market) -> dict:
+    """Surplus accounts (3.2) of one assignment."""
+    p, u = m.p, m.u
+    a, al, qa, n = p["a"], p["alpha"], p["q_A"], p["n"]
+    ends = [al * m.s0, al * m.s1, al * m.sH, min(a * m.s1, qa), min(a * m.sH, qa), qa, al]
+    top = max(al, qa)
+    first = _simpson(m.above, 0.0, top, ends)
+    second = _simpson(lambda q: m.above(q) ** 2, 0.0, top, ends)
+    served = n * (p["k_H"] * (1 - m.sH + m.s1 - m.s0) + p["k_A"] * (m.sH - m.s1))
+    humans = [q / al for q in ends]
+    with_ai = [q / a for q in ends]
+    made = _simpson(lambda s: min(a * s, qa), m.s1, m.sH, [qa / a])
+    squares = (m.s1**3 - m.s0**3 + 1 - m.sH**3) / 3
+    adopters, effort = n * (m.sH - m.s1), u.get("search_quality", 0.0)
+    costs = p["c_A"] * n * p["k_A"] * made + p["kappa"] * adopters + n * al * al * squares / (2 * p["gamma"])
+    gross = p["theta_max"] * (first - second / 2) - m.phi * served
+    return {
+        "S": served, "D_A": m.volume, "D_H": served - m.volume, "Phi": m.phi, "q_mean": first / served,
+        "R": p["theta_max"] * (first - second) - m.phi * served, "CS": p["theta_max"] * second / 2,
+        "Y_H": n * (_simpson(m.human, m.s0, m.s1, humans) + _simpson(m.human, m.sH, 1.0, humans)),
+        "Y_A": n * _simpson(m.ai, m.s1, m.sH, with_ai),
+        "G": n * p["k_A"] * made * u.get("input_levy", 0.0) + m.volume * u.get("volume_charge", 0.0)
+        + adopters * u.get("entry_fee", 0.0),
+        "W": gross - costs + n * p["w_0"] * m.s0 - p["c_x"] * effort**2 / 2,
+    }  # fmt: skip
+
+
+def _outcomes(m: _Market) -> dict:
+    """All outcomes by symbol; the economy without AI is solved for `W_noAI`."""
+    p, u = m.p, m.u
+    out = _welfare(m)
+    empty = root(_conditions, (0.5,), args=(p, {}, "EH"), method="hybr", tol=1e-12)
+    without = _welfare(_Market(p, {}, (float(empty.x[0]), 1.0, 1.0)))["W"]
+    eta = p["eta"] / (1 + u.get("search_quality", 0.0))
+    return out | {
+        "s_0": m.s0, "s_1": m.s1, "s_L": m.s1, "s_H": m.sH, "p_qA": m.price(p["q_A"]), "p_H": m.price(p["alpha"] * m.sH),
+        "p_L": m.price(min(p["a"] * m.s1, p["q_A"])), "p_top": m.price(p["alpha"]), "hollow": p["alpha"] * m.sH - p["q_A"],
+        "Y": out["Y_H"] + out["Y_A"] + p["n"] * p["w_0"] * m.s0, "W_noAI": without, "dW": out["W"] - without,
+        "tau_star": out["S"] * p["beta"] * eta / (1 + eta * m.volume), "share_H": 1 - m.sH + m.s1 - m.s0,
+        "share_A": m.sH - m.s1, "share_E": m.s0, "share_DA": m.volume / out["S"],
+    }  # fmt: skip
+
+
 def solve(params: dict, policy: dict | None = None) -> dict:
-    """Equilibrium as a dict: cutoffs, AI volume, price at q_A, pattern, regret, `solved`."""
+    """Equilibrium as a dict of every outcome by symbol, and `pattern`, `regret`, `solved`."""
     u = policy or {}
     best = None
     for pattern in PATTERNS:
@@ -102,11 +168,8 @@ def solve(params: dict, policy: dict | None = None) -> dict:
                 continue
             m = _Market(params, u, cuts)
             regret = m.regret()
-            if best is None or regret < best["regret"]:
-                best = {
-                    "s_0": cuts[0], "s_1": cuts[1], "s_H": cuts[2], "D_A": m.volume, "price_q_A": m.price(params["q_A"]),
-                    "pattern": pattern, "regret": regret, "solved": regret < 1e-7,
-                }  # fmt: skip
             if regret < 1e-7:
-                return best
+                return _outcomes(m) | {"pattern": pattern, "regret": regret, "solved": True}
+            if best is None or regret < best["regret"]:
+                best = {"pattern": pattern, "regret": regret, "solved": False}
     return best or {"solved": False}

@@ -23,6 +23,8 @@ CHUNK = 16384
 GROUP = 256
 # Points of one call of a large study: as many as keep the caches of a CPU warm; a GPU takes a whole chunk.
 WIDE = 1024
+# Programs that a batch has run before.
+_COMPILED: set[Any] = set()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,31 +73,40 @@ class TerminalResponse(Response):
         return values, jnp.zeros((), values.dtype), jnp.where(jnp.all(jnp.isfinite(values)), SOLVED, NOT_FINITE)
 
 
-@eqx.filter_jit
-def _rows(response: Response, p: Any, u: Any) -> Array:
-    return jax.vmap(response)(p, u)
+def _unravel(p: Any, u: Any, row: Any) -> tuple[Any, Any]:
+    """Parameters and policy whose numbers are `row`, in the order of the leaves."""
+    leaves, tree = jax.tree.flatten((p, u))
+    stops = np.cumsum([np.size(leaf) for leaf in leaves])
+    numbers = [row[stop - np.size(leaf) : stop].reshape(np.shape(leaf)) for leaf, stop in zip(leaves, stops)]
+    return jax.tree.unflatten(tree, numbers)
 
 
 @eqx.filter_jit
-def _rows_and_slopes(response: Response, p: Any, u: Any, p_dot: Any, u_dot: Any) -> tuple[Array, Array]:
-    def one(cell: tuple[Any, Any, Any, Any]) -> tuple[Array, Array]:
-        p, u, p_dot, u_dot = cell
-        return jax.jvp(response, (p, u), (p_dot, u_dot))
+def _rows(response: Response, p: Any, u: Any, table: Array) -> Array:
+    return jax.vmap(lambda row: response(*_unravel(p, u, row)), in_axes=1)(table)
+
+
+@eqx.filter_jit
+def _rows_and_slopes(response: Response, p: Any, u: Any, table: Array, directions: Array) -> tuple[Array, Array]:
+    def one(cell: tuple[Array, Array]) -> tuple[Array, Array]:
+        return jax.jvp(lambda row: response(*_unravel(p, u, row)), cell[:1], cell[1:])
 
     # One cell after the other on a CPU: slopes are asked at a few hard points, and the program is half as long.
     if jax.default_backend() == "cpu":
-        return jax.lax.map(one, (p, u, p_dot, u_dot))
-    return jax.vmap(one)((p, u, p_dot, u_dot))
+        return jax.lax.map(one, (table.T, directions.T))
+    return jax.vmap(lambda row, along: one((row, along)), in_axes=1)(table, directions)
 
 
-def _spread(p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray) -> tuple[Any, Any]:
-    """Parameters and policy with every leaf along the batch: one compiled function serves any choice of names."""
-    n, dtype = len(vectors), p_dtype(p, u)
-    p, u = jax.tree.map(lambda x: np.broadcast_to(np.asarray(x), (n, *np.shape(x))), (p, u))
-    columns = {name: np.ascontiguousarray(vectors[:, i]).astype(dtype) for i, name in enumerate(names)}
-    nature = {k: v for k, v in columns.items() if hasattr(p, k)}
-    government = {k: v for k, v in columns.items() if not hasattr(p, k)}
-    return dataclasses.replace(p, **nature), dataclasses.replace(u, **government)
+def _table(p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray, base: float | None = None) -> np.ndarray:
+    """Every number of parameters and policy at each point, shape `[numbers, n]`: one compiled function serves any
+    choice of names. `base` replaces the numbers that are not named."""
+    flat = np.concatenate([np.ravel(x) for x in jax.tree.leaves((p, u))])
+    where_p, where_u = _unravel(p, u, np.arange(flat.size))
+    table = np.empty((flat.size, len(vectors)), p_dtype(p, u))
+    table[:] = flat[:, None] if base is None else base
+    for i, name in enumerate(names):
+        table[int(getattr(where_p if hasattr(p, name) else where_u, name))] = vectors[:, i]
+    return table
 
 
 def padded(vectors: np.ndarray, size: int) -> np.ndarray:
@@ -128,13 +139,17 @@ def evaluate_rows(response: Response, p: Any, u: Any, names: tuple[str, ...], ve
     def rows_of(group: tuple[int, int, int]) -> np.ndarray:
         _, start, stop = group
         with precision_of(p):
-            rows = _rows(response, *_spread(p, u, names, padded(vectors[start:stop], size)))
+            rows = _rows(response, p, u, _table(p, u, names, padded(vectors[start:stop], size)))
             return np.asarray(rows)[: stop - start]
 
-    first, *others = chunks_of(len(vectors), size)
-    parts = [rows_of(first)]  # compiles
+    groups = list(chunks_of(len(vectors), size))
+    program = (response, size, p_dtype(p, u), jax.tree.structure((p, u)))
+    parts = []
+    if program not in _COMPILED:  # the first group alone, lest two threads compile the same
+        parts.append(rows_of(groups.pop(0)))
+        _COMPILED.add(program)
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 2) if cpu else 1) as pool:
-        parts += pool.map(rows_of, others)
+        parts += pool.map(rows_of, groups)
     return np.concatenate(parts)
 
 
@@ -148,12 +163,11 @@ def evaluate_slopes(
     n, k = vectors.shape
     points = np.repeat(vectors, k, axis=0)
     directions = np.tile(np.eye(k), (n, 1))
-    zero = jax.tree.map(lambda x: np.zeros(np.shape(x), np.asarray(x).dtype), (p, u))
     rows, slopes = [], []
     for _, start, stop in chunks_of(n * k, response.group):
-        at = _spread(p, u, names, padded(points[start:stop], response.group))
-        along = _spread(zero[0], zero[1], names, padded(directions[start:stop], response.group))
-        row, slope = _rows_and_slopes(response, at[0], at[1], along[0], along[1])
+        at = _table(p, u, names, padded(points[start:stop], response.group))
+        along = _table(p, u, names, padded(directions[start:stop], response.group), base=0.0)
+        row, slope = _rows_and_slopes(response, p, u, at, along)
         rows.append(np.asarray(row)[: stop - start])
         slopes.append(np.asarray(slope)[: stop - start])
     tangents = np.concatenate(slopes).reshape(n, k, -1)[..., :-2]

@@ -47,11 +47,13 @@ def money_scale(p: Params) -> Float[Array, ""]:
     return p.theta_max * p.q_A
 
 
-def payoffs(p: Params, u: Policy, x: Cutoffs, s: Float[Array, " k"]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+def payoffs(
+    p: Params, u: Policy, x: Cutoffs, s: Float[Array, "..."]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """Payoffs with AI and without of skills `s` under the assignment `x`."""
     q_h, q_a = market.human_quality(p, s), market.ai_quality(p, s)
-    price = market.price(p, u, x, jnp.stack([q_h, q_a]))
-    return market.ai_payoff(p, u, price[1], q_a), market.human_payoff(p, price[0], q_h)
+    ai = market.ai_payoff(p, u, market.price(p, u, x, q_a), q_a)
+    return ai, market.human_payoff(p, market.price(p, u, x, q_h), q_h)
 
 
 def indifference(v: Float[Array, "3"], args: tuple[Params, Policy, Float[Array, ""]]) -> Float[Array, "3"]:
@@ -64,14 +66,14 @@ def indifference(v: Float[Array, "3"], args: tuple[Params, Policy, Float[Array, 
     p, u, system = args
     first = jnp.where(system == LOW_HUMANS, v[1], v[0])
     top = jnp.where(system == NO_AI, v[0], v[2])
-    ai, human = payoffs(p, u, Cutoffs(v[0], first, top), v)
-    gain = (ai - human) / money_scale(p)
-    exit_gain = (jnp.where(system == NO_LOW_HUMANS, ai[0], human[0]) - p.w_0) / money_scale(p)
+    x, unit = Cutoffs(v[0], first, top), money_scale(p)
+    ai, human = zip(*(payoffs(p, u, x, v[k]) for k in range(3)), strict=True)
+    exit_gain = (jnp.where(system == NO_LOW_HUMANS, ai[0], human[0]) - p.w_0) / unit
     return jnp.stack(
         [
             exit_gain,
-            jnp.where(system == LOW_HUMANS, gain[1], v[1] - v[0]),
-            jnp.where(system == NO_AI, v[2] - v[0], jnp.minimum(1 - v[2], gain[2])),
+            jnp.where(system == LOW_HUMANS, (ai[1] - human[1]) / unit, v[1] - v[0]),
+            jnp.where(system == NO_AI, v[2] - v[0], jnp.minimum(1 - v[2], (ai[2] - human[2]) / unit)),
         ]
     )
 
@@ -167,9 +169,9 @@ class Start(NamedTuple):
     steps: Int[Array, ""]
 
 
-def _assignment(start: Start, args: tuple[Params, Policy]) -> tuple[Assignment, Bool[Array, ""]]:
+def _assignment(start: Start, args: tuple[Params, Policy, Cutoffs]) -> tuple[Assignment, Bool[Array, ""]]:
     """Newton from one start, the regret where it ends, and whether that is an equilibrium."""
-    (v, system, steps), (p, u) = start, args
+    (v, system, steps), (p, u, _) = start, args
     tol, tolerance = (1e-12, 1e-9) if jnp.finfo(v.dtype).bits == 64 else (3e-6, 3e-5)
     root = newton(indifference, v, (p, u, system), tol=tol, max_steps=steps, max_step=0.2, project=_ordered)
     x = Cutoffs(root.x[0], root.x[1], root.x[2])
@@ -179,9 +181,10 @@ def _assignment(start: Start, args: tuple[Params, Policy]) -> tuple[Assignment, 
     return Assignment(root.x, system, root.residual, regret), found
 
 
-def starts(p: Params, u: Policy, empty: Cutoffs) -> Start:
+def starts(args: tuple[Params, Policy, Cutoffs]) -> Start:
     """Eleven starts, the likeliest first: the pooled regime (a short path settles most of the box), AI entering where
-    it gains most in the economy without AI, then spread over the systems."""
+    it gains most in the economy without AI (the third of `args`), then spread over the systems."""
+    p, u, empty = args
     s_0, s_h = pooled_guess(p, u)
     sample = regret_sample(p, empty, 65)
     entry = sample[jnp.argmax(regret_of(p, u, empty, sample))]
@@ -202,7 +205,7 @@ def starts(p: Params, u: Policy, empty: Cutoffs) -> Start:
     ]
     cutoffs = jnp.stack([_ordered(jnp.stack(v)) for _, v in guesses])
     systems = jnp.asarray([system for system, _ in guesses], cutoffs.dtype)
-    return Start(cutoffs, systems, jnp.full(len(guesses), 20).at[0].set(9))
+    return Start(cutoffs, systems, jnp.full(len(guesses), 20).at[0].set(12))
 
 
 def no_ai_cutoff(p: Params) -> Float[Array, ""]:
@@ -215,7 +218,7 @@ def no_ai_cutoff(p: Params) -> Float[Array, ""]:
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
     """Solve for the assignment; pure, unbatched, differentiable by the implicit function theorem."""
     alone = no_ai_cutoff(p)
-    a, found = first_success(_assignment, starts(p, u, Cutoffs(alone, alone, alone)), (p, u))
+    a, found = first_success(_assignment, starts, (p, u, Cutoffs(alone, alone, alone)))
     v = attach_derivative(indifference, a.v, (p, u, a.system), found)
     status = jnp.where(found, SOLVED, NOT_CUTOFFS)
     return Equilibrium(
@@ -240,7 +243,7 @@ def other_starts(p: Params, u: Policy) -> Equilibrium:
     starts_at = jnp.stack([0.8 * first, first, jnp.minimum(first + width, 0.99)], axis=1)
 
     def one(v: Array, system: Array) -> Equilibrium:
-        a, found = _assignment(Start(v, system, jnp.asarray(40)), (p, u))
+        a, found = _assignment(Start(v, system, jnp.asarray(40)), (p, u, Cutoffs(alone, alone, alone)))
         status = jnp.where(found, SOLVED, NOT_CONVERGED).astype(jnp.int32)
         return Equilibrium(status, Cutoffs(a.v[0], a.v[1], a.v[2]), alone, a.regret, system)
 
