@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxecon.analysis.designs import Progress
+from jaxecon.core.compiling import quick_jit
 from jaxecon.core.fields import Field, fields_of
 from jaxecon.core.model import NOT_FINITE, RESTRICTED, SOLVED, Model, evaluate_pure, precision_of
 
@@ -23,6 +24,8 @@ CHUNK = 16384
 GROUP = 256
 # Points of one call of a large study: as many as keep the caches of a CPU warm; a GPU takes a whole chunk.
 WIDE = 1024
+# Directions of one call for slopes on a CPU, where they follow one another and padding costs time.
+FEW = 8
 # Programs that a batch has run before.
 _COMPILED: set[Any] = set()
 
@@ -81,12 +84,15 @@ def _unravel(p: Any, u: Any, row: Any) -> tuple[Any, Any]:
     return jax.tree.unflatten(tree, numbers)
 
 
-@eqx.filter_jit
 def _rows(response: Response, p: Any, u: Any, table: Array) -> Array:
     return jax.vmap(lambda row: response(*_unravel(p, u, row)), in_axes=1)(table)
 
 
-@eqx.filter_jit
+# A small study waits for compilation, a large one for arithmetic.
+_small_rows, _wide_rows = quick_jit(_rows), eqx.filter_jit(_rows)
+
+
+@quick_jit
 def _rows_and_slopes(response: Response, p: Any, u: Any, table: Array, directions: Array) -> tuple[Array, Array]:
     def one(cell: tuple[Array, Array]) -> tuple[Array, Array]:
         return jax.jvp(lambda row: response(*_unravel(p, u, row)), cell[:1], cell[1:])
@@ -134,12 +140,14 @@ def evaluate_rows(response: Response, p: Any, u: Any, names: tuple[str, ...], ve
     """
     cpu = jax.default_backend() == "cpu"
     wide = WIDE if cpu else CHUNK
-    size = wide if response.group == GROUP and len(vectors) >= 4 * wide else response.group
+    size, run = response.group, _wide_rows
+    if response.group == GROUP:
+        size, run = (wide, _wide_rows) if len(vectors) >= 4 * wide else (GROUP, _small_rows)
 
     def rows_of(group: tuple[int, int, int]) -> np.ndarray:
         _, start, stop = group
         with precision_of(p):
-            rows = _rows(response, p, u, _table(p, u, names, padded(vectors[start:stop], size)))
+            rows = run(response, p, u, _table(p, u, names, padded(vectors[start:stop], size)))
             return np.asarray(rows)[: stop - start]
 
     groups = list(chunks_of(len(vectors), size))
@@ -163,10 +171,11 @@ def evaluate_slopes(
     n, k = vectors.shape
     points = np.repeat(vectors, k, axis=0)
     directions = np.tile(np.eye(k), (n, 1))
+    size = FEW if jax.default_backend() == "cpu" else response.group
     rows, slopes = [], []
-    for _, start, stop in chunks_of(n * k, response.group):
-        at = _table(p, u, names, padded(points[start:stop], response.group))
-        along = _table(p, u, names, padded(directions[start:stop], response.group), base=0.0)
+    for _, start, stop in chunks_of(n * k, size):
+        at = _table(p, u, names, padded(points[start:stop], size))
+        along = _table(p, u, names, padded(directions[start:stop], size), base=0.0)
         row, slope = _rows_and_slopes(response, p, u, at, along)
         rows.append(np.asarray(row)[: stop - start])
         slopes.append(np.asarray(slope)[: stop - start])

@@ -25,6 +25,7 @@ from jaxecon.analysis.designs import (
     resolve,
     seed_problems,
 )
+from jaxecon.core.compiling import quick_jit
 from jaxecon.core.errors import InputError
 from jaxecon.core.model import Claim, Model
 from jaxecon.core.results import provenance, settings
@@ -32,6 +33,8 @@ from jaxecon.core.results import provenance, settings
 # Points of one compiled call: many for a cheap equilibrium, few for a path, one after the other for agents.
 GROUPS = {"equilibrium": GROUP, "path": 16, "agents": 1, "optimization": 1}
 GRID = 41
+# Draws of an equilibrium from which a program that runs faster is worth its longer compilation.
+MANY = 20_000
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -100,7 +103,6 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-@eqx.filter_jit
 def _margins(claim: Claim, names: tuple[str, ...], p: Any, u: Any, key: Any, numbers: Array, vectors: Array) -> Array:
     """Margins of the parts of a claim (of the claim itself, if it has none) at each draw: `[draw, part]`."""
 
@@ -118,7 +120,10 @@ def _margins(claim: Claim, names: tuple[str, ...], p: Any, u: Any, key: Any, num
     return jax.vmap(one)((numbers, vectors))
 
 
-@eqx.filter_jit
+_few_margins, _many_margins = quick_jit(_margins, effort=1), eqx.filter_jit(_margins)
+
+
+@quick_jit
 def _details(claim: Claim, p: Any, u: Any, key: Any) -> Any:
     assert claim.details is not None
     return dict(claim.details(p, u, jax.random.fold_in(key, 0)))
@@ -141,11 +146,12 @@ class _Task:
     def margins(self, claim: Claim, points: np.ndarray) -> np.ndarray:
         """Margins `[point, part]`, group after group through one compiled function."""
         size = GROUPS[claim.cost]
+        evaluate = _few_margins if claim.cost == "equilibrium" and len(points) < MANY else _many_margins
         found = []
         for _, start, stop in chunks_of(len(points), size):
             vectors = jnp.asarray(padded(points[start:stop], size), p_dtype(self.p, self.u))
             numbers = jnp.arange(start, start + size, dtype=jnp.uint32)
-            run = _margins(claim, self.box.names, self.p, self.u, self.key(claim), numbers, vectors)
+            run = evaluate(claim, self.box.names, self.p, self.u, self.key(claim), numbers, vectors)
             found.append(np.asarray(run, float)[: stop - start])
         return np.concatenate(found)
 

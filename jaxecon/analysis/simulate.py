@@ -1,6 +1,7 @@
 """Paths: the dynamic layers (time) and the agent layers (time and seeds), as labelled datasets."""
 
 import json
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -10,20 +11,27 @@ import numpy as np
 import xarray as xr
 
 from jaxecon.analysis.designs import count_problems, resolve, seed_problems
+from jaxecon.core.compiling import quick_jit
 from jaxecon.core.errors import InputError, did_you_mean
 from jaxecon.core.model import Agents, Dynamics, Model
 from jaxecon.core.results import path_dataset, provenance, settings
 
 
-@eqx.filter_jit
+# Agent-periods from which a program that runs faster is worth its longer compilation.
+MANY = 10**7
+
+
+@partial(quick_jit, effort=1)
 def _run_dynamics(layer: Dynamics, p: Any, u: Any, time: jax.Array) -> Any:
     return layer.run(p, u, time)
 
 
-@eqx.filter_jit
 def _run_agents(layer: Agents, keys: jax.Array, p: Any, u: Any, n: int, periods: int, smooth: bool) -> Any:
     # One seed after the other: memory stays that of one run.
     return jax.lax.map(lambda key: layer.run(key, p, u, n, periods, smooth), keys)
+
+
+_few_agents, _many_agents = quick_jit(_run_agents, effort=1), eqx.filter_jit(_run_agents)
 
 
 def find_layer(model: Model, layer: str) -> tuple[str, str, Any]:
@@ -97,6 +105,7 @@ def simulate(
             return path_dataset(result, record=provenance(model, doc=record.doc, **about))
         root = jax.random.key(seed)
         keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(seeds))
-        result = jax.device_get(_run_agents(record, keys, p, u, int(n), int(periods), bool(smooth)))  # pyright: ignore
+        run = _few_agents if n * periods * seeds < MANY else _many_agents  # pyright: ignore
+        result = jax.device_get(run(record, keys, p, u, int(n), int(periods), bool(smooth)))  # pyright: ignore
     more = {"doc": record.doc, "n": n, "periods": periods, "smooth": json.dumps(smooth), "seed": seed}
     return path_dataset(result, batch="seed", record=provenance(model, **about, **more))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
+from jaxecon.core.compiling import quick_jit
 from jaxecon.core.fields import Field, fields_of
 
 Expectation = Literal["exact", "limit", "baseline", "calibrated", "region", "report"]
@@ -228,7 +229,7 @@ def evaluate_pure(model: Model, p: Any, u: Any) -> Evaluation:
     return Evaluation(masked, worst, status, residuals, flags, eq)
 
 
-_jitted = eqx.filter_jit(evaluate_pure)
+_jitted, _quick = eqx.filter_jit(evaluate_pure), quick_jit(evaluate_pure)
 
 
 def evaluate(model: Model, params: Any = None, policy: Any = None) -> Evaluation:
@@ -239,8 +240,9 @@ def evaluate(model: Model, params: Any = None, policy: Any = None) -> Evaluation
     """
     p = model.params() if params is None else params
     u = model.policy() if policy is None else policy
+    inside = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((p, u)))
     with precision_of(p):
-        return _jitted(model, p, u)
+        return (_jitted if inside else _quick)(model, p, u)
 
 
 def precision_of(p: Any) -> Any:
