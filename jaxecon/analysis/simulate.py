@@ -16,7 +16,6 @@ from jaxecon.core.errors import InputError, did_you_mean
 from jaxecon.core.model import Agents, Dynamics, Model
 from jaxecon.core.results import path_dataset, provenance, settings
 
-
 # Agent-periods from which a program that runs faster is worth its longer compilation.
 MANY = 10**7
 
