@@ -2,12 +2,15 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from pigou import MODEL
 
 from jaxecon import InputError, claims
 from jaxecon.analysis.claims import influence_of
+from jaxecon.core.model import Claim, claim_of_parts
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +116,15 @@ def test_every_problem_is_named():
     with pytest.raises(InputError) as error:
         claims(MODEL, ["P22"], draws=0, prior={"zz": (0, 1), "a": (2, 1)})
     assert len(error.value.problems) == 4 and "did you mean 'P2'" in str(error.value)
+
+
+def test_a_claim_of_parts_takes_the_smallest_judged_margin_and_the_tightest_cap():
+    def part(margin, expectation="region", **more):
+        return Claim("P", "a part", "R", expectation, lambda p, u, key: jnp.asarray(margin), **more)
+
+    parts = [part(0.5, cost="path", max_draws=8), part(0.2), part(-3.0, "report", cost="agents")]
+    whole = claim_of_parts("W", "a whole", "D", "region", parts)
+    assert float(whole.margin(None, None, jax.random.key(0))) == 0.2
+    assert (whole.cost, whole.max_draws, len(whole.parts)) == ("agents", 8, 3)
+    assert claim_of_parts("W", "a whole", "D", "region", parts, max_draws=2).max_draws == 2
+    assert claim_of_parts("W", "a whole", "D", "region", parts[1:2]).max_draws is None

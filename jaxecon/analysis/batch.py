@@ -84,7 +84,7 @@ def _unravel(p: Any, u: Any, row: Any) -> tuple[Any, Any]:
     return jax.tree.unflatten(tree, numbers)
 
 
-def _rows(response: Response, p: Any, u: Any, table: Array) -> Array:
+def _rows(response: Response, p: Any, u: Any, table: Any) -> Array:
     return jax.vmap(lambda row: response(*_unravel(p, u, row)), in_axes=1)(table)
 
 

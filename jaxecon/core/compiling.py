@@ -33,7 +33,7 @@ def quick_jit(function: Callable[..., Any], effort: int = 0) -> Callable[..., An
 
     @functools.cache
     def on(backend: str) -> Callable[..., Any]:
-        return eqx.filter_jit(function, compiler_options=_options(backend, effort))
+        return eqx.filter_jit(function, compiler_options=_options(backend, effort))  # pyright: ignore
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:

@@ -1,12 +1,13 @@
 """The Model record: a pure function from (nature, government) to outcomes, with its layers and claims."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from jaxecon.core.compiling import quick_jit
@@ -14,6 +15,7 @@ from jaxecon.core.fields import Field, fields_of
 
 Expectation = Literal["exact", "limit", "baseline", "calibrated", "region", "report"]
 Cost = Literal["equilibrium", "path", "agents", "optimization"]
+COSTS: tuple[Cost, ...] = ("equilibrium", "path", "agents", "optimization")
 
 EXPECTATIONS = {
     "exact": "holds to round-off wherever it is defined",
@@ -64,6 +66,35 @@ class Claim:
     parts: tuple["Claim", ...] = ()
     joint: Callable[[Any, Any, PRNGKeyArray], Mapping[str, Float[Array, ""]]] | None = None
     note: str = ""
+
+
+def claim_of_parts(
+    id: str,
+    statement: str,
+    grade: str,
+    expectation: Expectation,
+    parts: Sequence[Claim],
+    *,
+    max_draws: int | None = None,
+    joint: Callable[[Any, Any, PRNGKeyArray], Mapping[str, Float[Array, ""]]] | None = None,
+    note: str = "",
+) -> Claim:
+    """A claim of several parts: its margin is the smallest of those that carry a verdict.
+
+    It costs what its most expensive part costs, and takes as many draws as its most limited part if `max_draws`
+    does not say less.
+    """
+    judged = [c for c in parts if c.expectation != "report"] or list(parts)
+
+    def margin(p: Any, u: Any, key: PRNGKeyArray) -> Float[Array, ""]:
+        return jnp.min(jnp.stack([c.margin(p, u, key) for c in judged]))
+
+    cost: Cost = max(parts, key=lambda c: COSTS.index(c.cost)).cost
+    caps = [n for n in (max_draws, *(c.max_draws for c in parts)) if n is not None]
+    return Claim(
+        id=id, statement=statement, grade=grade, expectation=expectation, margin=margin, cost=cost,
+        max_draws=min(caps, default=None), parts=tuple(parts), joint=joint, note=note,
+    )  # fmt: skip
 
 
 def part_of(joint: Callable[[Any, Any, PRNGKeyArray], Mapping[str, Array]], id: str) -> Callable[..., Array]:
@@ -240,7 +271,7 @@ def evaluate(model: Model, params: Any = None, policy: Any = None) -> Evaluation
     """
     p = model.params() if params is None else params
     u = model.policy() if policy is None else policy
-    inside = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((p, u)))
+    inside = any(isinstance(x, Tracer) for x in jax.tree.leaves((p, u)))
     with precision_of(p):
         return (_jitted if inside else _quick)(model, p, u)
 

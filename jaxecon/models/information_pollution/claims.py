@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxecon.core.model import Claim, part_of
+from jaxecon.core.model import Claim, claim_of_parts, part_of
 from jaxecon.economics.production import ces_unit_cost
 from jaxecon.models.information_pollution import index, platform, producers
 from jaxecon.models.information_pollution.equilibrium import equilibrium
@@ -37,34 +37,6 @@ from jaxecon.models.information_pollution.turning import (
 
 Scalar = Float[Array, ""]
 NODES = 21
-
-
-def parent(
-    id: str, statement: str, expectation, parts: tuple[Claim, ...], grade: str = "R", note: str = "", joint=None
-) -> Claim:
-    """A claim of several parts: its margin is the smallest of those that carry a verdict.
-
-    `joint` computes all parts through one copy of the equilibrium: compilation is what a claim costs.
-    """
-    judged = [c for c in parts if c.expectation != "report"]
-
-    def margin(p: Params, u: Policy, key) -> Scalar:
-        return jnp.min(jnp.stack([c.margin(p, u, key) for c in judged]))
-
-    draws = [c.max_draws for c in parts if c.max_draws is not None]
-    cost = "optimization" if any(c.cost == "optimization" for c in parts) else "equilibrium"
-    return Claim(
-        id,
-        statement,
-        grade,
-        expectation,
-        margin,
-        cost=cost,
-        max_draws=min(draws) if draws else None,
-        parts=parts,
-        joint=joint,
-        note=note,
-    )
 
 
 # C5.1 ------------------------------------------------------------------------------------------------------
@@ -212,29 +184,30 @@ def _optimized(id: str, statement: str, expectation, margin, draws: int, grade: 
 
 
 CLAIMS: tuple[Claim, ...] = (
-    parent(
+    claim_of_parts(
         "C5.1",
         "cheap AI cuts the cost of low quality by more: c_L/c_H at p_A = 1, .1, .01 is 1, .538, .118 (w = 1, mu = 0)",
+        "S",
         "exact",
         tuple(
             Claim(f"C5.1{k}", f"c_L/c_H = {r} at p_A = {x}", "S", "exact", _cost_ratio(x, r))
             for k, x, r in (("a", 1.0, 1.0), ("b", 0.1, 0.538), ("c", 0.01, 0.118))
         ),
-        grade="S",
     ),
-    parent(
+    claim_of_parts(
         "C5.2",
         "the Polluted Information Equilibrium is unique",
+        "D",
         "region",
         (
             _optimized("C5.2a", "(5.5) changes sign once on ln a in [-5, 5]", "region", _one_sign_change, 4096, "D"),
             _optimized("C5.2b", "it is the global profit maximum at given trust", "region", _global_maximum, 4096),
         ),
-        grade="D",
     ),
-    parent(
+    claim_of_parts(
         "C5.3",
         "the market is inefficient; each failure alone opens a gap; all three off: zero",
+        "D",
         "baseline",
         (
             _optimized("C5.3a", "size of the gap W(planner) - W(market)", "report", _market_gap, 256),
@@ -246,11 +219,11 @@ CLAIMS: tuple[Claim, ...] = (
             _optimized("C5.3e", "all three failures off: no gap", "exact", _three_reach, 256, "S"),
             _optimized("C5.3f", "size of the fourth failure, the common-pool race for attention", "report", _race, 256),
         ),
-        grade="D",
     ),
-    parent(
+    claim_of_parts(
         "C5.4",
         "welfare falls in the Information Pollution Index (along the AI price)",
+        "D",
         "region",
         (
             Claim("C5.4a", "-dW/dIPI > 0, weights frozen", "D", "region", part_of(_index_claims, "C5.4a")),
@@ -263,13 +236,13 @@ CLAIMS: tuple[Claim, ...] = (
                 lambda p, u, key: index.sign_condition(p),
             ),
         ),
-        grade="D",
         note="holds only below a turning price: cheaper AI helps first",
         joint=_index_claims,
     ),
-    parent(
+    claim_of_parts(
         "C5.5",
         "no single instrument reaches first best, three together do under perfect identification",
+        "D",
         "baseline",
         (
             _optimized(
@@ -278,11 +251,11 @@ CLAIMS: tuple[Claim, ...] = (
             _optimized("C5.5b", "tax, provenance and f = 1 together reach first best", "exact", _three_reach, 256, "S"),
             _optimized("C5.5c", "u_0 = 0: a prohibitive tax alone is first best", "region", _prohibition, 256),
         ),
-        grade="D",
     ),
-    parent(
+    claim_of_parts(
         "C5.6",
         "the three instruments gain more together than the sum of their single gains; substitutes at perfect identification",
+        "D",
         "region",
         (
             _optimized("C5.6a", "superadditive at own optima", "region", _superadditive("own_optima", False), 8192),
@@ -304,12 +277,12 @@ CLAIMS: tuple[Claim, ...] = (
                 8192,
             ),
         ),
-        grade="D",
         note="the boundary in (d'_0, d'_1) is the study `superadditivity_map`",
     ),
-    parent(
+    claim_of_parts(
         "C5.8",
         "as AI gets cheaper dilution rises, and welfare is an inverted U in -ln p_A",
+        "R",
         "region",
         (
             Claim("C5.8a", "x_L rises as p_A falls", "R", "region", part_of(_price_claims, "C5.8a")),
@@ -324,9 +297,10 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         joint=_price_claims,
     ),
-    parent(
+    claim_of_parts(
         "C5.9",
         "without fiduciary duty better provenance can lower welfare: it empowers an amplifying platform",
+        "R",
         "baseline",
         (
             Claim(
@@ -346,9 +320,10 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         joint=_provenance_claims,
     ),
-    parent(
+    claim_of_parts(
         "C5.10",
         "with poor identification a compute tax beats the tax on flags; the order reverses at perfect identification",
+        "R",
         "baseline",
         (
             _optimized(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxecon.core.model import Claim, part_of
+from jaxecon.core.model import Claim, claim_of_parts, part_of
 from jaxecon.models.supply_shock import market
 from jaxecon.models.supply_shock.accounts import accounts, pigou_charge, welfare_no_ai
 from jaxecon.models.supply_shock.equilibrium import equilibrium, no_ai_cutoff, other_starts
@@ -25,15 +25,6 @@ from jaxecon.models.supply_shock.planner import (
 from jaxecon.models.supply_shock.threshold import at, beta_local, beta_star, free_ai_gain
 
 Margin = Float[Array, ""]
-
-
-def smallest(*parts):
-    """Margin of a claim of several parts: the smallest of theirs."""
-
-    def margin(p: Params, u: Policy, key: PRNGKeyArray) -> Margin:
-        return jnp.min(jnp.stack([part.margin(p, u, key) for part in parts]))
-
-    return margin
 
 
 def solved_or_nan(status: Array, value: Array) -> Margin:
@@ -231,10 +222,6 @@ def _claim(id, statement, expectation, margin, grade="R", **more):
     return Claim(id=id, statement=statement, grade=grade, expectation=expectation, margin=margin, **more)
 
 
-def _parent(id, statement, expectation, parts, grade="R", **more):
-    return _claim(id, statement, expectation, smallest(*parts), grade=grade, parts=tuple(parts), **more)
-
-
 _OPTIMIZED = {"cost": "optimization", "max_draws": 256}
 
 _C31 = (
@@ -267,11 +254,12 @@ _C38 = (
 )  # fmt: skip
 
 CLAIMS = (
-    _parent("C3.1", "The equilibrium is unique and has three segments (Prop. 3.3)", "region", _C31,
-            cost="optimization", max_draws=2048),
-    _parent("C3.2", "Creation becomes hollow in the middle (Lemma 3.2)", "baseline", _C32),
-    _parent("C3.3", "Above beta* free AI lowers welfare (Prop. 3.1)", "baseline", _C33, **_OPTIMIZED),
-    _parent("C3.4", "What moves AI volume decides the shape of welfare", "baseline", _C34, joint=shape_claims),
+    claim_of_parts("C3.1", "The equilibrium is unique and has three segments (Prop. 3.3)", "R", "region", _C31),
+    claim_of_parts("C3.2", "Creation becomes hollow in the middle (Lemma 3.2)", "R", "baseline", _C32),
+    claim_of_parts("C3.3", "Above beta* free AI lowers welfare (Prop. 3.1)", "R", "baseline", _C33),
+    claim_of_parts(
+        "C3.4", "What moves AI volume decides the shape of welfare", "R", "baseline", _C34, joint=shape_claims
+    ),
     _claim("C3.4c", "D_peak/D_A, optimal over market AI volume", "report", peak_ratio, **_OPTIMIZED),
-    _parent("C3.8", "A Pigou charge on volume maximizes welfare; a levy does no better", "region", _C38, **_OPTIMIZED),
-)  # fmt: skip
+    claim_of_parts("C3.8", "A Pigou charge on volume maximizes welfare; a levy does no better", "R", "region", _C38),
+)

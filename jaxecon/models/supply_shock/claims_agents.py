@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxecon.core.model import Claim
+from jaxecon.core.model import Claim, claim_of_parts
 from jaxecon.models.supply_shock.agents import AgentPath, run
 from jaxecon.models.supply_shock.claims_meanfield import PARTICLES
 from jaxecon.numerics.agents import mean_and_error, over_keys
@@ -177,10 +177,6 @@ _OWN_LIMIT = Claim(
 )
 
 
-def _limit_margin(p: Any, u: Any, key: PRNGKeyArray) -> Float[Array, ""]:
-    return jnp.minimum(PARTICLES.margin(p, u, key), _OWN_LIMIT.margin(p, u, key))
-
-
 CLAIMS_AGENTS = (
     _calibrated(
         "C3.7",
@@ -196,14 +192,11 @@ CLAIMS_AGENTS = (
         ),
         note="28 fitted parameters, 11 moments: consistency, not evidence",
     ),
-    Claim(
-        id="C3.9",
-        statement="Particles converge to the mean field, and the agent layer to its own limit, at the rate N^-1/2",
-        grade="S",
-        expectation="limit",
-        margin=_limit_margin,
-        cost="agents",
-        max_draws=1,
-        parts=(PARTICLES, _OWN_LIMIT),
+    claim_of_parts(
+        "C3.9",
+        "Particles converge to the mean field, and the agent layer to its own limit, at the rate N^-1/2",
+        "S",
+        "limit",
+        (PARTICLES, _OWN_LIMIT),
     ),
 )

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxecon.core.model import Claim
+from jaxecon.core.model import Claim, claim_of_parts
 from jaxecon.models.supply_shock import dynamics, mean_field, particles, two_skill
 from jaxecon.models.supply_shock.assignment import assign
 from jaxecon.models.supply_shock.dynamics import SKILL
@@ -210,13 +210,6 @@ _UNIQUE = Claim(
 )
 
 
-def _smallest(parts: tuple[Claim, ...]):
-    def margin(p: Params, u: Policy, key: PRNGKeyArray) -> Float[Array, ""]:
-        return jnp.min(jnp.stack([c.margin(p, u, key) for c in parts]))
-
-    return margin
-
-
 _RECOVERY_PARTS = (
     Claim(
         id="C3.6a",
@@ -270,24 +263,20 @@ PARTICLES = Claim(
     max_draws=1,
 )
 CLAIMS_MEANFIELD = (
-    Claim(
-        id="C3.5",
-        statement="mu* is a fixed point; at beta = 0 free energy falls and mu* is unique",
-        grade="D",
-        expectation="exact",
-        margin=_smallest(_FIXED_POINT_PARTS),
-        cost="path",
+    claim_of_parts(
+        "C3.5",
+        "mu* is a fixed point; at beta = 0 free energy falls and mu* is unique",
+        "D",
+        "exact",
+        _FIXED_POINT_PARTS,
         max_draws=4,
-        parts=_FIXED_POINT_PARTS,
     ),
-    Claim(
-        id="C3.6",
-        statement="Collapse then recovery: not from the pre-AI stationary law, but from below it or with two skills",
-        grade="R",
-        expectation="region",
-        margin=_smallest(_RECOVERY_PARTS),
-        cost="path",
+    claim_of_parts(
+        "C3.6",
+        "Collapse then recovery: not from the pre-AI stationary law, but from below it or with two skills",
+        "R",
+        "region",
+        _RECOVERY_PARTS,
         max_draws=2,
-        parts=_RECOVERY_PARTS,
     ),
 )
