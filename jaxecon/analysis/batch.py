@@ -85,7 +85,9 @@ def _unravel(p: Any, u: Any, row: Any) -> tuple[Any, Any]:
 
 
 def _rows(response: Response, p: Any, u: Any, table: Any) -> Array:
-    return jax.vmap(lambda row: response(*_unravel(p, u, row)), in_axes=1)(table)
+    # Each number in a buffer of its own.
+    point = jax.lax.optimization_barrier(jax.vmap(lambda row: _unravel(p, u, row), in_axes=1)(table))
+    return jax.vmap(response)(*point)
 
 
 # A small study waits for compilation, a large one for arithmetic.
