@@ -4,6 +4,7 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -123,7 +124,7 @@ def _margins(claim: Claim, names: tuple[str, ...], p: Any, u: Any, key: Any, num
 _few_margins, _many_margins = quick_jit(_margins, effort=1), eqx.filter_jit(_margins)
 
 
-@quick_jit
+@partial(quick_jit, effort=1)
 def _details(claim: Claim, p: Any, u: Any, key: Any) -> Any:
     assert claim.details is not None
     return dict(claim.details(p, u, jax.random.fold_in(key, 0)))
