@@ -19,6 +19,17 @@ def ces_unit_cost(
     return jnp.exp(jnp.logaddexp(x, y) / (1 - sigma)) / z
 
 
+def ces_cost_and_share(
+    p: Float[Array, ""], w: Float[Array, ""], a: Float[Array, ""], sigma: Float[Array, ""], z: Float[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """`ces_unit_cost` and `ces_cost_share` at once, for half the exponentials."""
+    x = jnp.log(a) * sigma + jnp.log(p) * (1 - sigma)
+    y = jnp.log1p(-a) * sigma + jnp.log(w) * (1 - sigma)
+    ratio = jnp.exp(-jnp.abs(x - y))
+    cost = jnp.exp((jnp.maximum(x, y) + jnp.log1p(ratio)) / (1 - sigma)) / z
+    return cost, jnp.where(x > y, 1.0, ratio) / (1 + ratio)
+
+
 def ces_cost_share(
     p: Float[Array, ""], w: Float[Array, ""], a: Float[Array, ""], sigma: Float[Array, ""]
 ) -> Float[Array, ""]:

@@ -60,7 +60,8 @@ def _one_sign_change(p: Params, u: Policy, key) -> Scalar:
     """Smallest value of (5.5), counted positive below the equilibrium and negative above it, over ln a in [-5, 5]."""
     eq = equilibrium(p, u)
     grid = jnp.linspace(-HIGHEST, HIGHEST, 2 * NODES - 1, dtype=p.p_A.dtype)
-    found = jax.vmap(lambda a: visit(p, u, a, inner_start(p), producers.flag_rates(p, u)))(grid)
+    h = producers.flag_rates(p, u)
+    found = jax.vmap(lambda a: visit(p, u, a, inner_start(p, u, a, h), h))(grid)
     away = jnp.abs(grid - eq.state.ln_a) > 0.05
     signed = found.slope * jnp.sign(eq.state.ln_a - grid)
     return jnp.min(jnp.where(away, jnp.where(found.gap < 1e-6, signed, -jnp.inf), jnp.inf))

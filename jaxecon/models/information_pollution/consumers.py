@@ -51,14 +51,19 @@ def verification_stake(p: Params, u: Policy, M: Scalar, x_L: Scalar) -> Scalar:
     return verification_productivity(p, u) ** 2 * M * p.u_L * x_L / (p.kappa * (1 - u.provenance))
 
 
+def rough_lambert_w(k: Scalar) -> Scalar:
+    """`lambert_w` within a few percent for every k >= 0 [S]."""
+    ln = jnp.log1p(k)
+    return ln * (1 - jnp.log1p(ln) / (2 + ln))
+
+
 @jax.custom_jvp
 def lambert_w(k: Scalar) -> Scalar:
     r"""Principal Lambert function $W_0(k)$ for $k \ge 0$: $W e^W = k$ [S].
 
-    Newton steps on the logarithm-free form from a start that is within a few percent everywhere.
+    Newton steps on the logarithm-free form from `rough_lambert_w`.
     """
-    ln = jnp.log1p(k)
-    w = ln * (1 - jnp.log1p(ln) / (2 + ln))
+    w = rough_lambert_w(k)
     for _ in range(4):
         gap = w - k * jnp.exp(-w)
         w = w - gap / (1 + w - gap)

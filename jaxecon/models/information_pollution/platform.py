@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxecon.models.information_pollution import consumers, producers
 from jaxecon.models.information_pollution.params import Params, Policy
@@ -84,18 +84,16 @@ def allocation(
     d = consumers.detection(theta, v)
     h = producers.flag_rates(p, u) if h is None else h
     weights = producers.exposure_weights(ln_a, h)
-    cost = producers.unit_costs(p, u, w)
+    cost, share = producers.costs_and_shares(p, u, w)
     net = producers.net_prices(p, u, weights, h, traffic, 1 - d)
     active = net if stays is None else Pair(net.L * stays.L, net.H * stays.H)
     q = producers.supply(p, active, cost)
-    q, cost, d = lax.optimization_barrier((q, cost, d))
     shown = Pair(weights.L * q.L, weights.H * q.H)
     A = shown.L + shown.H
     some = A > 0
     safe = jnp.where(some, A, 1.0)
     x = Pair(shown.L / safe, shown.H / safe)
-    spending = producers.production_costs(p, q, cost)
-    share = producers.ai_cost_shares(p, u, w)
+    spending = producers.supply_costs(p, active, q)
     L_O = p.Lbar - producers.content_labor(w, spending, share)
     AI = producers.ai_use(producers.ai_price(p, u), spending, share)
     T = consumers.steady_trust(p, x.L, d)
@@ -115,58 +113,71 @@ def inner_gaps(p: Params, u: Policy, inner: Float[Array, "3"], s: Allocation) ->
     Attention $\ln(M/A) + \ln(A + A_0) - \ln M_0$ (less $\chi \ln T$), wage $\ln w - \ln z_O + \mu \ln(L_O/\bar L)$,
     verification $\ln(1 + \theta v e^{\theta v}) - \ln(1 + k)$ with k the stake of (5.2).
     """
-    effort = consumers.verification_productivity(p, u) * s.v
+    effort = consumers.verification_productivity(p, u) * s.v / (1 - s.d)  # theta v e^(theta v)
     stake = consumers.verification_stake(p, u, s.M, s.x.L)
     return jnp.stack(
         [
             inner[0] + jnp.log(s.A + p.A_0) - jnp.log(p.M_0),
             inner[1] - jnp.log(p.z_O) + p.mu * log_labor(s.L_O / p.Lbar),
-            jnp.log1p(effort * jnp.exp(effort)) - jnp.log1p(stake),
+            jnp.log1p(effort) - jnp.log1p(stake),
         ]
     )
 
 
-def _described(y: Float[Array, "4"], args: tuple) -> tuple[Float[Array, "6"], Float[Array, "3"]]:
-    """Gaps, log trust, profit, welfare at `y = (ln a, inner)`; first the stack to differentiate, then the gaps."""
+def _described(y: Float[Array, "4"], args: tuple) -> tuple[Float[Array, "6"], tuple[Array, Array]]:
+    """At `y = (ln a, inner)`: the stack to differentiate (inner gaps at given trust, log trust, profit, welfare);
+    then the inner gaps and which kinds of content are supplied."""
     p, u, *flags = args
     s = allocation(p, u, y[0], y[1:], None, *flags)
     gaps = inner_gaps(p, u, y[1:], s)
     ln_T = jnp.log(s.T)
     stack = jnp.concatenate([gaps, jnp.stack([ln_T, platform_profit(p, u, s), welfare(p, u, s)])])
-    return stack, gaps.at[0].add(-p.chi * ln_T)
+    return stack, (gaps.at[0].add(-p.chi * ln_T), jnp.stack([s.q.L > 0, s.q.H > 0]))
 
 
 class Slopes(eqx.Module):
-    """Inner gaps at a point and total derivatives with respect to ln a through (A, w, v)."""
+    """The inner problem at a point, and total derivatives with respect to ln a through (A, w, v).
+
+    `gaps`: inner conditions; `newton`: their Newton step; `inner`: how the inner unknowns move with ln a;
+    `profit_given_trust`, `profit`, `welfare`: derivatives; `profit_level`, `welfare_level`: values; `supplied`: low,
+    high quality.
+    """
 
     gaps: Float[Array, "3"]
+    newton: Float[Array, "3"]
+    inner: Float[Array, "3"]
     profit_given_trust: Scalar
     profit: Scalar
     welfare: Scalar
-    inner: Float[Array, "3"]
+    profit_level: Scalar
+    welfare_level: Scalar
+    supplied: Bool[Array, "2"]
 
 
 def slopes(y: Float[Array, "4"], args: tuple) -> Slopes:
     r"""Total derivatives with respect to ln a by the implicit function theorem, the wage included.
 
     At given trust, $dy = -G_y^{-1} G_a$ with T in G held fixed (`profit_given_trust`), and with trust
-    adjusting along $T^*$ (`profit`, `welfare`, and `inner`: how the inner unknowns move). `args` is `(p, u)` or
-    `(p, u, flag rates)`.
+    adjusting along $T^*$ (`profit`, `welfare`, and `inner`). `args` is `(p, u)` or `(p, u, flag rates)`.
     """
     p = args[0]
     basis = jnp.eye(4, dtype=y.dtype)
-    gaps, columns = jax.vmap(lambda v: _jvp_with_aux(y, args, v), out_axes=(None, 1))(basis)
+    levels, columns, gaps, supplied = jax.vmap(lambda v: _along(y, args, v), out_axes=(None, 1, None, None))(basis)
     # The compiler would otherwise recompute the allocation inside every entry of the solves below.
-    gaps, columns = lax.optimization_barrier((gaps, columns))
+    levels, gaps, columns = lax.optimization_barrier((levels, gaps, columns))
     moved = columns[:3] - p.chi * jnp.zeros_like(columns[:3]).at[0].set(columns[3])
     given = -solve3(columns[:3, 1:], columns[:3, 0])
     adjusting = -solve3(moved[:, 1:], moved[:, 0])
     return Slopes(
         gaps,
+        solve3(moved[:, 1:], gaps),
+        adjusting,
         columns[4, 0] + columns[4, 1:] @ given,
         columns[4, 0] + columns[4, 1:] @ adjusting,
         columns[5, 0] + columns[5, 1:] @ adjusting,
-        adjusting,
+        levels[4],
+        levels[5],
+        supplied,
     )
 
 
@@ -177,9 +188,9 @@ def solve3(a: Float[Array, "3 3"], b: Float[Array, "3"]) -> Float[Array, "3"]:
     return jnp.stack([b @ normal, b @ jnp.cross(c2, c0), b @ jnp.cross(c0, c1)]) / (c0 @ normal)
 
 
-def _jvp_with_aux(y, args, v):
-    _, tangent, gaps = jax.jvp(lambda z: _described(z, args), (y,), (v,), has_aux=True)
-    return gaps, tangent
+def _along(y: Array, args: tuple, v: Array) -> tuple[Array, ...]:
+    levels, tangent, (gaps, supplied) = jax.jvp(lambda z: _described(z, args), (y,), (v,), has_aux=True)
+    return levels, tangent, gaps, supplied
 
 
 def money_scale(p: Params) -> Scalar:

@@ -28,7 +28,8 @@ TAX, PROV, DUTY, COMPUTE = "low_quality_tax", "provenance", "fiduciary_duty", "a
 def moderated_welfare(p: Params, u: Policy, ln_a: Scalar) -> Scalar:
     """Welfare when moderation is `ln_a` and stages 2 and 3 respond; minus infinity where they have no solution."""
     fixed_p, fixed_u, fixed_a = lax.stop_gradient((p, u, ln_a))
-    z, gap = solve_inner(fixed_p, fixed_u, fixed_a, inner_start(fixed_p), producers.flag_rates(fixed_p, fixed_u))
+    h = producers.flag_rates(fixed_p, fixed_u)
+    z, gap = solve_inner(fixed_p, fixed_u, fixed_a, inner_start(fixed_p, fixed_u, fixed_a, h), h)
     good = gap <= (1e-9 if jnp.finfo(z.dtype).bits == 64 else 1e-4)
     z = attach_derivative(inner_conditions, z, (p, u, ln_a), good)
     s = platform.allocation(p, u, ln_a, z)

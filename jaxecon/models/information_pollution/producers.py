@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
-from jaxecon.economics.production import ces_cost_share, ces_unit_cost
+from jaxecon.economics.production import ces_cost_and_share
 from jaxecon.models.information_pollution.params import Params, Policy
 
 Scalar = Float[Array, ""]
@@ -42,17 +42,15 @@ def ai_price(p: Params, u: Policy) -> Scalar:
 
 def unit_costs(p: Params, u: Policy, w: Scalar) -> Pair:
     r"""CES unit costs (5.1) [S] at the wage `w` and the price of AI services that producers pay."""
-    price = ai_price(p, u)
-    return Pair(
-        ces_unit_cost(price, w, p.a_L, p.sigma_L, p.z_L),
-        ces_unit_cost(price, w, p.a_H, p.sigma_H, p.z_H),
-    )
+    return costs_and_shares(p, u, w)[0]
 
 
-def ai_cost_shares(p: Params, u: Policy, w: Scalar) -> Pair:
-    r"""Cost shares of AI services, $\partial \ln c_j/\partial \ln p$ (Shephard) [S]."""
+def costs_and_shares(p: Params, u: Policy, w: Scalar) -> tuple[Pair, Pair]:
+    r"""CES unit costs (5.1) and the cost shares of AI services, $\partial \ln c_j/\partial \ln p$ (Shephard) [S]."""
     price = ai_price(p, u)
-    return Pair(ces_cost_share(price, w, p.a_L, p.sigma_L), ces_cost_share(price, w, p.a_H, p.sigma_H))
+    low, low_share = ces_cost_and_share(price, w, p.a_L, p.sigma_L, p.z_L)
+    high, high_share = ces_cost_and_share(price, w, p.a_H, p.sigma_H, p.z_H)
+    return Pair(low, high), Pair(low_share, high_share)
 
 
 def _power(x: Scalar, exponent: Scalar) -> Scalar:
@@ -79,6 +77,12 @@ def production_costs(p: Params, q: Pair, cost: Pair) -> Pair:
     r"""Cost of the supplied items (5.1) [R]: $C_j = n_j c_j (q_j/n_j)^{1+1/\epsilon}/(1+1/\epsilon)$."""
     power = 1 + 1 / p.eps
     return Pair(p.n_L * cost.L * _power(q.L / p.n_L, power) / power, cost.H * _power(q.H, power) / power)
+
+
+def supply_costs(p: Params, net: Pair, q: Pair) -> Pair:
+    r"""`production_costs` of the supply at its best: $C_j = q_j\,net_j\,\epsilon/(1+\epsilon)$ by (5.4), without a power."""
+    part = p.eps / (1 + p.eps)
+    return Pair(part * q.L * net.L, part * q.H * net.H)
 
 
 def content_labor(w: Scalar, total: Pair, share: Pair) -> Scalar:

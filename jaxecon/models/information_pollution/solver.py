@@ -3,7 +3,8 @@
 The outer problem needs no second derivatives: (5.5) is an explicit function of ln a and the inner
 unknowns (`platform.slopes`), nearly linear in ln a. Where the tax can stop supply, the objective may have
 several peaks and kinks, so the whole range of ln a is scanned first and the highest peak is taken. One loop
-does both, so that the equations are compiled once; a cell without a tax starts behind the scan.
+does scan, root and inner steps, one evaluation a turn, so that the equations are compiled once; a cell without
+a tax starts behind the scan.
 """
 
 from typing import Any
@@ -14,13 +15,15 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxecon.models.information_pollution import platform, producers
+from jaxecon.models.information_pollution import consumers, platform, producers
 from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.producers import Pair
 
 Scalar = Float[Array, ""]
 HIGHEST = 5.0
 SCAN_NODES = 41
+# Inner steps from each of two starts; joint steps before the search goes on without them.
+INNER_STEPS, JOINT_STEPS = 25, 12
 INTERIOR, LOW_EXIT, HIGH_EXIT, SHUT = 0, 1, 2, 3
 
 
@@ -35,9 +38,30 @@ def inner_conditions(z: Float[Array, "3"], args: tuple) -> Float[Array, "3"]:
     return platform.inner_gaps(p, u, z, s).at[0].add(-p.chi * ln_T)
 
 
-def inner_start(p: Params) -> Float[Array, "3"]:
-    """A start for the inner problem: about half the attention, the neutral wage, some verification."""
-    return jnp.stack([jnp.log(p.M_0 / (p.A_0 + 1)), jnp.log(p.z_O), 0.2 * jnp.ones_like(p.p_A)])
+def inner_start(p: Params, u: Policy, ln_a: Scalar, h: Pair) -> Float[Array, "3"]:
+    """A start for the inner problem, within a few percent where there is no tax.
+
+    At the neutral wage and given detection and trust, supply is a power of traffic and attention a monotone
+    equation in ln M/A: two Newton steps. Verification (5.2) and trust (5.3) follow; three rounds. A tax is ignored.
+    """
+    weights, cost = producers.exposure_weights(ln_a, h), producers.unit_costs(p, u, p.z_O)
+    theta = consumers.verification_productivity(p, u)
+    ln_m, undetected, T = jnp.log(p.M_0 / (p.A_0 + 1)), 0.8, 0.7
+    v = 0.2
+    for _ in range(3):
+        free = producers.net_prices(p, u, weights, Pair(0.0, 0.0), 1.0, undetected)  # at unit traffic, without tax
+        q = producers.supply(p, free, cost)
+        shown = Pair(weights.L * q.L, weights.H * q.H)
+        attention = jnp.log(p.M_0) + p.chi * jnp.log(T)
+        for _ in range(2):
+            A = (shown.L + shown.H) * jnp.exp(p.eps * ln_m)
+            ln_m = ln_m - (ln_m + jnp.log(A + p.A_0) - attention) / (1 + p.eps * A / (A + p.A_0))
+        A = (shown.L + shown.H) * jnp.exp(p.eps * ln_m)
+        x_L = shown.L / (shown.L + shown.H)
+        v = consumers.rough_lambert_w(consumers.verification_stake(p, u, A * jnp.exp(ln_m), x_L)) / theta
+        undetected = jnp.exp(-theta * v)
+        T = consumers.steady_trust(p, x_L, 1 - undetected)
+    return jnp.stack([ln_m, jnp.log(p.z_O), v])
 
 
 def break_even_start(p: Params, u: Policy, ln_a: Scalar, h: Pair) -> Float[Array, "3"]:
@@ -45,19 +69,27 @@ def break_even_start(p: Params, u: Policy, ln_a: Scalar, h: Pair) -> Float[Array
     pay = p.share * p.m * p.e_L * producers.exposure_weights(ln_a, h).L
     traffic = jnp.maximum(u.low_quality_tax * h.L / pay, 1e-8)
     top = jnp.log(p.M_0 / p.A_0)
-    return inner_start(p).at[0].set(jnp.minimum(jnp.log(traffic) + 0.1, top))
+    return jnp.stack([jnp.minimum(jnp.log(traffic) + 0.1, top), jnp.log(p.z_O), 0.2 * jnp.ones_like(top)])
+
+
+def _capped(step: Array) -> Array:
+    """A Newton step of at most one log point; zero where it is not finite."""
+    step = jnp.where(jnp.isfinite(step), step, 0.0)
+    return step * jnp.minimum(1.0, 1.0 / (jnp.max(jnp.abs(step)) + 1e-30))
+
+
+def _largest(gaps: Array) -> Array:
+    size = jnp.max(jnp.abs(gaps))
+    return jnp.where(jnp.isfinite(size), size, jnp.inf)
 
 
 def _inner_step(z: Array, args: tuple) -> tuple[Array, Array]:
-    """Largest gap and the Newton step, capped at one log point."""
+    """Largest gap and the Newton step."""
     basis = jnp.eye(3, dtype=z.dtype)
     gaps, columns = jax.vmap(lambda v: jax.jvp(lambda y: inner_conditions(y, args), (z,), (v,)), out_axes=(None, 1))(
         basis
     )
-    step = platform.solve3(columns, gaps)
-    step = jnp.where(jnp.isfinite(step), step, 0.0)
-    size = jnp.max(jnp.abs(gaps))
-    return jnp.where(jnp.isfinite(size), size, jnp.inf), step * jnp.minimum(1.0, 1.0 / jnp.max(jnp.abs(step) + 1e-30))
+    return _largest(gaps), _capped(platform.solve3(columns, gaps))
 
 
 def solve_inner(
@@ -110,26 +142,32 @@ def solve_inner(
 
 
 class Visit(eqx.Module):
-    """One value of ln a: inner solution, its gap, (5.5), how z moves with ln a, objective, which kinds are supplied."""
+    """A point (ln a, z): the largest gap of the inner stages and their Newton step, (5.5), how z moves with ln a, the
+    platform's objective, which kinds are supplied."""
 
     ln_a: Scalar
     z: Float[Array, "3"]
     gap: Scalar
+    step: Float[Array, "3"]
     slope: Scalar
     dz: Float[Array, "3"]
     objective: Scalar
     content: Bool[Array, "2"]
 
 
+def examine(p: Params, u: Policy, ln_a: Scalar, z: Float[Array, "3"], h: Pair) -> Visit:
+    """All that the search needs at one point, from one evaluation with its Jacobian."""
+    k = platform.slopes(jnp.concatenate([ln_a[None], z]), (p, u, h))
+    f = u.fiduciary_duty
+    objective = (1 - f) * k.profit_level + f * k.welfare_level
+    slope = platform.first_order_condition(p, u, k)
+    return Visit(ln_a, z, _largest(k.gaps), _capped(k.newton), slope, k.inner, objective, k.supplied)
+
+
 def visit(p: Params, u: Policy, ln_a: Scalar, guess: Float[Array, "3"], h: Pair) -> Visit:
     """Solve the inner stages at `ln_a` and evaluate (5.5) there; `h`: flag rates."""
     z, gap = solve_inner(p, u, ln_a, guess, h)
-    k = platform.slopes(jnp.concatenate([ln_a[None], z]), (p, u, h))
-    s = platform.allocation(p, u, ln_a, z, None, h)
-    f = u.fiduciary_duty
-    objective = (1 - f) * platform.platform_profit(p, u, s) + f * platform.welfare(p, u, s)
-    content = jnp.stack([s.q.L > 0, s.q.H > 0])
-    return Visit(ln_a, z, gap, platform.first_order_condition(p, u, k), k.inner, objective, content)
+    return eqx.tree_at(lambda v: v.gap, examine(p, u, ln_a, z, h), gap)
 
 
 def _usable(v: Visit) -> Bool[Array, ""]:
@@ -143,11 +181,20 @@ def _pick(flag: Array, one: Any, two: Any) -> Any:
 
 
 class Search(eqx.Module):
-    """State of the search: step, the point to visit next, the last visit, the bracket and its best objective."""
+    """State of the search.
+
+    `k`: place on the grid, then steps of the root; `joint`: inner and outer step are taken together. At the current
+    ln a: `trial`, the inner point to examine next; `n`, points so far; `scale` of the next step; `now`, the best
+    point. `last`: the last settled point; `lo`, `hi`: the bracket; `best`: its objective.
+    """
 
     k: Int[Array, ""]
+    joint: Bool[Array, ""]
     ln_a: Scalar
-    guess: Float[Array, "3"]
+    trial: Float[Array, "3"]
+    n: Int[Array, ""]
+    scale: Scalar
+    now: Visit
     last: Visit
     lo: Visit
     hi: Visit
@@ -165,57 +212,95 @@ def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array, Scalar]:
     third, the largest gap of the conditions (at an exit that of the inner ones, for (5.5) is one-sided there).
 
     No derivative. With a tax: the interval of the grid where (5.5) turns from positive to negative at the
-    highest objective, then its root. Without: (5.5) changes sign once, the ends are known by sign.
+    highest objective, then its root. Without: (5.5) changes sign once, the ends are known by sign; ln a moves
+    as soon as the inner stages are solved to a tenth of its distance from the root. Should that fail, the inner
+    stages are solved at each ln a.
     """
     dtype = p.p_A.dtype
-    tol = 3e-13 if jnp.finfo(dtype).bits == 64 else 3e-7
+    double = jnp.finfo(dtype).bits == 64
+    tol, fine, rough = (3e-13, 2e-13, 1e-9) if double else (3e-7, 2e-6, 1e-4)
     width = 8 * jnp.finfo(dtype).eps
     taxed = u.low_quality_tax > 0
     h = producers.flag_rates(p, u)
     lowest = lowest_moderation(p, u)
-    steep = p.c_a / platform.money_scale(p)
-    start = inner_start(p)
+    steep = p.c_a / platform.money_scale(p)  # what (5.5) loses, at least, with one unit of ln a
     infinite = jnp.asarray(jnp.inf, dtype)
+    usual = jnp.asarray(0.4, dtype)
 
     def search(c: Search) -> Search:
+        # The inner stages at this ln a: Newton that takes back a step that did not help (as `solve_inner`).
+        new = examine(p, u, c.ln_a, c.trial, h)
+        better = (new.gap < c.now.gap) | (c.n == 0) | (c.n == INNER_STEPS + 1)
+        now = _pick(better, new, c.now)
+        scale = jnp.where(better, jnp.minimum(1.0, 4 * c.scale), 0.35 * c.scale)
+        stuck = scale < 1e-6
+        again = (stuck | (c.n == INNER_STEPS)) & (now.gap > rough) & (c.n <= INNER_STEPS)
+        near = jnp.where(c.joint, jnp.maximum(fine, 0.1 * jnp.minimum(jnp.abs(now.slope) / steep, 1.0)), fine)
+        settled = (now.gap <= near) | (c.n >= 2 * INNER_STEPS) | (stuck & ~again)
+        retry = jnp.where(again, break_even_start(p, u, c.ln_a, h), now.z - scale * now.step)
+        n = jnp.where(again, INNER_STEPS + 1, c.n + 1)
+        scale = jnp.where(again, 1.0, scale)
+
+        # Settled. Scan: keep the best sign change so far.
         scanning = c.k < SCAN_NODES
-        new = visit(p, u, c.ln_a, c.guess, h)
-        # Scan: keep the best sign change so far.
-        top = jnp.maximum(c.last.objective, new.objective)
-        found = scanning & _usable(c.last) & _usable(new) & (c.last.slope > 0) & (new.slope <= 0) & (top > c.best)
+        top = jnp.maximum(c.last.objective, now.objective)
+        found = scanning & _usable(c.last) & _usable(now) & (c.last.slope > 0) & (now.slope <= 0) & (top > c.best)
         best = jnp.where(found, top, c.best)
         # Refine: shrink the bracket.
-        up = new.slope > 0
-        lo = _pick(jnp.where(scanning, found, up), _pick(scanning, c.last, new), c.lo)
-        hi = _pick(jnp.where(scanning, found, ~up), new, c.hi)
+        up = now.slope > 0
+        lo = _pick(jnp.where(scanning, found, up), _pick(scanning, c.last, now), c.lo)
+        hi = _pick(jnp.where(scanning, found, ~up), now, c.hi)
         ends = c.k == SCAN_NODES - 1
-        nearer = _pick(jnp.abs(lo.slope) < jnp.abs(hi.slope), lo, hi)
-        now = _pick(ends, nearer, new)
-        before = _pick(ends, _pick(jnp.abs(lo.slope) < jnp.abs(hi.slope), hi, lo), c.last)
-        # The next point: along the secant if it stays inside the bracket, else the middle.
-        move = now.ln_a - before.ln_a
-        rate = (now.slope - before.slope) / jnp.where(move == 0, 1.0, move)
+        near_lo = jnp.abs(lo.slope) < jnp.abs(hi.slope)
+        here = _pick(ends, _pick(near_lo, lo, hi), now)
+        before = _pick(ends, _pick(near_lo, hi, lo), c.last)
+        # The next ln a: along the secant if it stays inside the bracket, else the middle.
+        move = here.ln_a - before.ln_a
+        rate = (here.slope - before.slope) / jnp.where(move == 0, 1.0, move)
         rate = jnp.where(jnp.isfinite(rate) & (rate < 0), rate, -steep)
-        secant = now.ln_a - now.slope / rate
+        secant = here.ln_a - here.slope / rate
         tries = c.k - SCAN_NODES
         allowed = (tries < 10) | ((tries < 30) & (tries % 2 == 0))
         inside = (secant > lo.ln_a) & (secant < hi.ln_a)
         refined = jnp.where(inside & allowed, secant, (lo.ln_a + hi.ln_a) / 2)
         node = lowest + (HIGHEST - lowest) * (c.k + 1).astype(dtype) / (SCAN_NODES - 1)
         ln_a = jnp.where(c.k + 1 < SCAN_NODES, node, refined)
-        far = ln_a - now.ln_a
-        guess = now.z + jnp.where((jnp.abs(far) < 1.0) & jnp.all(jnp.isfinite(now.dz)), now.dz * far, 0.0)
-        closed = (jnp.abs(now.slope) <= tol) | (hi.ln_a - lo.ln_a <= width * (1 + jnp.abs(lo.ln_a)))
+        far = ln_a - here.ln_a
+        guess = here.z - here.step + jnp.where((jnp.abs(far) < 1.0) & jnp.all(jnp.isfinite(here.dz)), here.dz * far, 0.0)
+        closed = (jnp.abs(here.slope) <= tol) | (hi.ln_a - lo.ln_a <= width * (1 + jnp.abs(lo.ln_a)))
         nothing = taxed & jnp.isneginf(best)
-        done = (c.k + 1 >= SCAN_NODES) & (closed | nothing | (tries >= 80))
-        return Search(c.k + 1, ln_a, guess, now, lo, hi, best, done)
+        solved = (jnp.abs(here.slope) <= tol) & (here.gap <= fine)
+        # The joint steps failed: once more from the start, one after the other.
+        failed = c.joint & ~solved & (closed | (tries >= JOINT_STEPS) | (c.n >= INNER_STEPS))
+        moved = Search(
+            jnp.where(failed, SCAN_NODES, c.k + 1),
+            c.joint & ~failed,
+            jnp.where(failed, usual, ln_a),
+            jnp.where(failed, break_even_start(p, u, usual, h), guess),
+            jnp.zeros_like(c.n),
+            jnp.ones_like(scale),
+            here,
+            here,
+            _pick(failed, low_end, lo),
+            _pick(failed, high_end, hi),
+            best,
+            (c.k + 1 >= SCAN_NODES) & (closed | nothing | (tries >= 80)) & ~failed,
+        )
+        waiting = eqx.tree_at(lambda s: (s.trial, s.n, s.scale, s.now), c, (retry, n, scale, now))
+        following = _pick(settled, moved, waiting)
+        return eqx.tree_at(lambda s: s.trial, following, following.trial.at[2].max(0.0))
 
-    first = jnp.where(taxed, lowest, jnp.asarray(0.3, dtype))
-    blank = Visit(first, start, infinite, infinite, jnp.zeros_like(start), -infinite, jnp.zeros(2, bool))
+    first = jnp.where(taxed, lowest, usual)
+    start = inner_start(p, u, first, h)
+    nowhere, zeros = jnp.zeros(2, bool), jnp.zeros_like(start)
+    blank = Visit(first, start, infinite, zeros, infinite, zeros, -infinite, nowhere)
     low_end = eqx.tree_at(lambda v: (v.ln_a, v.slope), blank, (lowest, steep))
     high_end = eqx.tree_at(lambda v: (v.ln_a, v.slope), blank, (jnp.full_like(lowest, HIGHEST), -steep))
     k = jnp.where(taxed, 0, SCAN_NODES).astype(jnp.int32)
-    state = Search(k, first, start, blank, low_end, high_end, -infinite, jnp.zeros((), bool))
+    one, none = jnp.ones((), dtype), jnp.zeros((), jnp.int32)
+    state = Search(
+        k, ~taxed, first, start, none, one, blank, blank, low_end, high_end, -infinite, jnp.zeros((), bool)
+    )
     state = lax.while_loop(lambda c: ~c.done, search, state)
     now, lo, hi = state.last, state.lo, state.hi
     exits = lo.content != hi.content

@@ -112,6 +112,6 @@ def turning_price(p: Params, u: Policy) -> Scalar:
 def given_trust_profit(p: Params, u: Policy, ln_a: Scalar, eq: Equilibrium) -> Scalar:
     """Platform profit of a deviation to `ln_a` while trust stays at its equilibrium value; infinite if unsolved."""
     h = producers.flag_rates(p, u)
-    z, gap = solve_inner(p, u, ln_a, inner_start(p), h, ln_T=jnp.log(eq.state.T))
+    z, gap = solve_inner(p, u, ln_a, inner_start(p, u, ln_a, h), h, ln_T=jnp.log(eq.state.T))
     s = platform.allocation(p, u, ln_a, z, None, h)
     return jnp.where(gap < 1e-6, platform.platform_profit(p, u, s), jnp.inf)
