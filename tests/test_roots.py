@@ -76,11 +76,13 @@ def test_a_failed_cell_has_no_derivative_and_harms_no_other():
 def test_newton_takes_back_steps_and_stays_in_the_domain():
     """arctan: plain Newton diverges from 3; the projection keeps the path where the function is defined."""
     steps = {"tol": 1e-12, "max_steps": 60, "max_step": 1e6}
-    root = newton(lambda x, _: jnp.arctan(x), jnp.array([3.0]), None, **steps)
+    root = newton(lambda x, _: jnp.arctan(x[0])[None], jnp.array([3.0]), None, **steps)
     assert bool(root.converged) and abs(float(root.x[0])) < 1e-12
-    log = newton(lambda x, _: jnp.log(x), jnp.array([9.0]), None, **steps, project=lambda x: jnp.maximum(x, 1e-3))
+    log = newton(
+        lambda x, _: jnp.log(x[0])[None], jnp.array([9.0]), None, **steps, project=lambda x: jnp.maximum(x, 1e-3)
+    )
     assert bool(log.converged) and abs(float(log.x[0]) - 1) < 1e-12
-    none = newton(lambda x, _: x**2 + 1, jnp.array([0.5]), None, **steps)
+    none = newton(lambda x, _: x[0][None] ** 2 + 1, jnp.array([0.5]), None, **steps)
     assert not bool(none.converged) and float(none.residual) >= 1
 
 

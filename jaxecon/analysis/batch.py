@@ -6,19 +6,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxecon.analysis.designs import Progress
-from jaxecon.core.compiling import quick_jit
+from jaxecon.core.compiling import quick_jit, wide_jit
 from jaxecon.core.fields import Field, fields_of
 from jaxecon.core.model import NOT_FINITE, RESTRICTED, SOLVED, Model, evaluate_pure, precision_of
 
 # Points between two reports of progress, and of one write to a store.
-CHUNK = 16384
+CHUNK = 32768
 # Points of one compiled call of a small study. Compilation, not arithmetic, is what it waits for: every analysis
 # calls the same compiled function, whatever its names and number of points.
 GROUP = 256
@@ -91,7 +90,7 @@ def _rows(response: Response, p: Any, u: Any, table: Any) -> Array:
 
 
 # A small study waits for compilation, a large one for arithmetic.
-_small_rows, _wide_rows = quick_jit(_rows), eqx.filter_jit(_rows)
+_small_rows, _wide_rows = quick_jit(_rows), wide_jit(_rows)
 
 
 @quick_jit

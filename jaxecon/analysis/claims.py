@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +25,7 @@ from jaxecon.analysis.designs import (
     resolve,
     seed_problems,
 )
-from jaxecon.core.compiling import quick_jit
+from jaxecon.core.compiling import quick_jit, wide_jit
 from jaxecon.core.errors import InputError
 from jaxecon.core.model import Claim, Model
 from jaxecon.core.results import provenance, settings
@@ -121,7 +120,7 @@ def _margins(claim: Claim, names: tuple[str, ...], p: Any, u: Any, key: Any, num
     return jax.vmap(one)((numbers, vectors))
 
 
-_few_margins, _many_margins = quick_jit(_margins, effort=1), eqx.filter_jit(_margins)
+_few_margins, _many_margins = quick_jit(_margins, effort=1), wide_jit(_margins)
 
 
 @partial(quick_jit, effort=1)

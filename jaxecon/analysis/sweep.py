@@ -137,12 +137,12 @@ def _evaluate_chunk(
         # Only static axes: sweep over the first real parameter at its own value.
         real = (next(n for n, f in known.items() if f.kind == "real"),)
         vectors = np.full((stop - start, 1), float(getattr(p, real[0], np.nan)))
-    combinations = list(zip(*(study.columns[n][start:stop].tolist() for n in fixed), strict=True)) or [()] * len(
-        vectors
-    )
     response = Response(model)
     order = list(response.fields())
     columns = [*(order.index(n) for n in outcomes), -2, -1]
+    if not fixed:
+        return evaluate_rows(response, p, u, real, vectors).T[columns]
+    combinations = list(zip(*(study.columns[n][start:stop].tolist() for n in fixed), strict=True))
     rows = np.empty((stop - start, len(outcomes) + 2), vectors.dtype)
     for combination in dict.fromkeys(combinations):
         mine = np.array([c == combination for c in combinations])

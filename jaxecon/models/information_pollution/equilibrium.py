@@ -41,8 +41,10 @@ def conditions(y: Float[Array, "4"], args: tuple[Params, Policy, Scalar]) -> Flo
     p, u, mode = args
     stays = Pair(1.0 - (mode == LOW_EXIT), 1.0 - (mode == HIGH_EXIT))
     s = platform.allocation(p, u, y[0], y[1:], stays)
-    gaps = platform.inner_gaps(p, u, y[1:], s).at[0].add(-p.chi * jnp.log(s.T))
-    k = platform.slopes(y, (p, u))
+    inner = (y[1], y[2], y[3])
+    attention, *others = platform.inner_gaps(p, u, inner, s)
+    gaps = jnp.stack([attention - p.chi * jnp.log(s.T), *others])
+    k = platform.look(y[0], inner, (p, u)).slopes
     first = jnp.where(mode == INTERIOR, platform.first_order_condition(p, u, k), 0.0)
     even = jnp.where(mode == LOW_EXIT, s.net.L, s.net.H) / platform.money_scale(p)
     return jnp.concatenate([jnp.where(mode == INTERIOR, first, even)[None], gaps])

@@ -30,8 +30,7 @@ def _planned(p: Params, ln_a: Scalar, q: Pair, v: Scalar, w: Scalar) -> Allocati
     u = _no_policy(p)
     h = Pair(jnp.ones_like(w), jnp.zeros_like(w))
     weights = producers.exposure_weights(ln_a, h)
-    cost = producers.unit_costs(p, u, w)
-    share = producers.ai_cost_shares(p, u, w)
+    cost, share = producers.costs_and_shares(p, u, w)
     spending = producers.production_costs(p, q, cost)
     d = consumers.detection(consumers.verification_productivity(p, u), v)
     A = weights.L * q.L + weights.H * q.H

@@ -1,5 +1,7 @@
 """Stage 1: the economy that the platform faces, its profit, and its first-order condition (5.5)."""
 
+from collections.abc import Callable, Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.producers import Pair
 
 Scalar = Float[Array, ""]
+Triple = tuple[Scalar, Scalar, Scalar]
 
 
 class Allocation(eqx.Module):
@@ -70,7 +73,7 @@ def allocation(
     p: Params,
     u: Policy,
     ln_a: Scalar,
-    inner: Float[Array, "3"],
+    inner: Triple | Float[Array, "3"],
     stays: Pair | None = None,
     h: Pair | None = None,
 ) -> Allocation:
@@ -107,7 +110,7 @@ def log_labor(ratio: Scalar) -> Scalar:
     return jnp.where(ratio > floor, above, above - jnp.log1p(1 - jnp.minimum(ratio, floor) / floor))
 
 
-def inner_gaps(p: Params, u: Policy, inner: Float[Array, "3"], s: Allocation) -> Float[Array, "3"]:
+def inner_gaps(p: Params, u: Policy, inner: Triple, s: Allocation) -> Triple:
     r"""Unit-free conditions of stages 2 and 3 without the trust term.
 
     Attention $\ln(M/A) + \ln(A + A_0) - \ln M_0$ (less $\chi \ln T$), wage $\ln w - \ln z_O + \mu \ln(L_O/\bar L)$,
@@ -115,82 +118,93 @@ def inner_gaps(p: Params, u: Policy, inner: Float[Array, "3"], s: Allocation) ->
     """
     effort = consumers.verification_productivity(p, u) * s.v / (1 - s.d)  # theta v e^(theta v)
     stake = consumers.verification_stake(p, u, s.M, s.x.L)
-    return jnp.stack(
-        [
-            inner[0] + jnp.log(s.A + p.A_0) - jnp.log(p.M_0),
-            inner[1] - jnp.log(p.z_O) + p.mu * log_labor(s.L_O / p.Lbar),
-            jnp.log1p(effort) - jnp.log1p(stake),
-        ]
+    return (
+        inner[0] + jnp.log(s.A + p.A_0) - jnp.log(p.M_0),
+        inner[1] - jnp.log(p.z_O) + p.mu * log_labor(s.L_O / p.Lbar),
+        jnp.log1p(effort) - jnp.log1p(stake),
     )
 
 
-def _described(y: Float[Array, "4"], args: tuple) -> tuple[Float[Array, "6"], tuple[Array, Array]]:
-    """At `y = (ln a, inner)`: the stack to differentiate (inner gaps at given trust, log trust, profit, welfare);
-    then the inner gaps and which kinds of content are supplied."""
-    p, u, *flags = args
-    s = allocation(p, u, y[0], y[1:], None, *flags)
-    gaps = inner_gaps(p, u, y[1:], s)
-    ln_T = jnp.log(s.T)
-    stack = jnp.concatenate([gaps, jnp.stack([ln_T, platform_profit(p, u, s), welfare(p, u, s)])])
-    return stack, (gaps.at[0].add(-p.chi * ln_T), jnp.stack([s.q.L > 0, s.q.H > 0]))
-
-
 class Slopes(eqx.Module):
-    """The inner problem at a point, and total derivatives with respect to ln a through (A, w, v).
+    """Inner gaps at a point and total derivatives with respect to ln a through (A, w, v); `inner`: of the unknowns."""
 
-    `gaps`: inner conditions; `newton`: their Newton step; `inner`: how the inner unknowns move with ln a;
-    `profit_given_trust`, `profit`, `welfare`: derivatives; `profit_level`, `welfare_level`: values; `supplied`: low,
-    high quality.
-    """
-
-    gaps: Float[Array, "3"]
-    newton: Float[Array, "3"]
-    inner: Float[Array, "3"]
+    gaps: Triple
     profit_given_trust: Scalar
     profit: Scalar
     welfare: Scalar
-    profit_level: Scalar
-    welfare_level: Scalar
-    supplied: Bool[Array, "2"]
+    inner: Triple
 
 
-def slopes(y: Float[Array, "4"], args: tuple) -> Slopes:
+class Look(eqx.Module):
+    """What one evaluation with its Jacobian tells about a point: slopes, the Newton step of the inner stages, profit,
+    welfare, and which kinds of content are supplied (low, high)."""
+
+    slopes: Slopes
+    step: Triple
+    profit: Scalar
+    welfare: Scalar
+    supplied: tuple[Bool[Array, ""], Bool[Array, ""]]
+
+
+def look(ln_a: Scalar, inner: Triple, args: tuple) -> Look:
     r"""Total derivatives with respect to ln a by the implicit function theorem, the wage included.
 
     At given trust, $dy = -G_y^{-1} G_a$ with T in G held fixed (`profit_given_trust`), and with trust
     adjusting along $T^*$ (`profit`, `welfare`, and `inner`). `args` is `(p, u)` or `(p, u, flag rates)`.
+    Written in scalars: in a batch each is a vector over cells, and what does not move with an unknown costs nothing.
     """
-    p = args[0]
-    basis = jnp.eye(4, dtype=y.dtype)
-    levels, columns, gaps, supplied = jax.vmap(lambda v: _along(y, args, v), out_axes=(None, 1, None, None))(basis)
+    p, u, *flags = args
+    at = (ln_a, *inner)
+
+    def along(k: int) -> tuple:
+        def describe(t: Scalar) -> tuple:
+            a, x, y, z = (*at[:k], t, *at[k + 1 :])
+            s = allocation(p, u, a, (x, y, z), None, *flags)
+            gaps = inner_gaps(p, u, (x, y, z), s)
+            return (*gaps, jnp.log(s.T), platform_profit(p, u, s), welfare(p, u, s)), (s.q.L > 0, s.q.H > 0)
+
+        return jax.jvp(describe, (at[k],), (jnp.ones_like(at[k]),), has_aux=True)
+
+    passes = [along(k) for k in range(4)]
     # The compiler would otherwise recompute the allocation inside every entry of the solves below.
-    levels, gaps, columns = lax.optimization_barrier((levels, gaps, columns))
-    moved = columns[:3] - p.chi * jnp.zeros_like(columns[:3]).at[0].set(columns[3])
-    given = -solve3(columns[:3, 1:], columns[:3, 0])
-    adjusting = -solve3(moved[:, 1:], moved[:, 0])
-    return Slopes(
-        gaps,
-        solve3(moved[:, 1:], gaps),
-        adjusting,
-        columns[4, 0] + columns[4, 1:] @ given,
-        columns[4, 0] + columns[4, 1:] @ adjusting,
-        columns[5, 0] + columns[5, 1:] @ adjusting,
-        levels[4],
-        levels[5],
-        supplied,
+    levels, columns = lax.optimization_barrier((passes[0][0], [tangent for _, tangent, _ in passes]))
+    ln_T, profit, total = levels[3:]
+    gaps = (levels[0] - p.chi * ln_T, levels[1], levels[2])
+    moved = [(c[0] - p.chi * c[3], c[1], c[2]) for c in columns]
+    given = solve3([c[:3] for c in columns[1:]], columns[0][:3])
+    adjusting = solve3(moved[1:], moved[0])
+
+    def slope(row: int, response: Triple) -> Scalar:
+        return columns[0][row] - sum(c[row] * r for c, r in zip(columns[1:], response))
+
+    return Look(
+        Slopes(gaps, slope(4, given), slope(4, adjusting), slope(5, adjusting), _map3(jnp.negative, adjusting)),
+        solve3(moved[1:], gaps),
+        profit,
+        total,
+        passes[0][2],
     )
 
 
-def solve3(a: Float[Array, "3 3"], b: Float[Array, "3"]) -> Float[Array, "3"]:
-    """Solve `a x = b` by cross products (Cramer): no pivot search, so that batches stay in vector registers."""
-    c0, c1, c2 = a[:, 0], a[:, 1], a[:, 2]
-    normal = jnp.cross(c1, c2)
-    return jnp.stack([b @ normal, b @ jnp.cross(c2, c0), b @ jnp.cross(c0, c1)]) / (c0 @ normal)
+def _map3(f: Callable[..., Array], *triples: Triple) -> Triple:
+    x, y, z = (f(*parts) for parts in zip(*triples))
+    return x, y, z
 
 
-def _along(y: Array, args: tuple, v: Array) -> tuple[Array, ...]:
-    levels, tangent, (gaps, supplied) = jax.jvp(lambda z: _described(z, args), (y,), (v,), has_aux=True)
-    return levels, tangent, gaps, supplied
+def _cross(a: Triple, b: Triple) -> Triple:
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+def _dot(a: Triple, b: Triple) -> Scalar:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def solve3(columns: Sequence[Triple], b: Triple) -> Triple:
+    """Solve three equations by cross products (Cramer): no pivot search, so that batches stay in vector registers."""
+    c0, c1, c2 = columns
+    normal = _cross(c1, c2)
+    det = _dot(c0, normal)
+    return _dot(b, normal) / det, _dot(b, _cross(c2, c0)) / det, _dot(b, _cross(c0, c1)) / det
 
 
 def money_scale(p: Params) -> Scalar:

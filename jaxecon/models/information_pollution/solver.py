@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxecon.models.information_pollution import consumers, platform, producers
 from jaxecon.models.information_pollution.params import Params, Policy
+from jaxecon.models.information_pollution.platform import Triple
 from jaxecon.models.information_pollution.producers import Pair
 
 Scalar = Float[Array, ""]
@@ -35,7 +36,8 @@ def inner_conditions(z: Float[Array, "3"], args: tuple) -> Float[Array, "3"]:
     p, u, ln_a, *rest = args
     s = platform.allocation(p, u, ln_a, z, None, *rest[:1])
     ln_T = rest[1] if len(rest) > 1 else jnp.log(s.T)
-    return platform.inner_gaps(p, u, z, s).at[0].add(-p.chi * ln_T)
+    attention, wage, verification = platform.inner_gaps(p, u, (z[0], z[1], z[2]), s)
+    return jnp.stack([attention - p.chi * ln_T, wage, verification])
 
 
 def inner_start(p: Params, u: Policy, ln_a: Scalar, h: Pair) -> Float[Array, "3"]:
@@ -46,10 +48,11 @@ def inner_start(p: Params, u: Policy, ln_a: Scalar, h: Pair) -> Float[Array, "3"
     """
     weights, cost = producers.exposure_weights(ln_a, h), producers.unit_costs(p, u, p.z_O)
     theta = consumers.verification_productivity(p, u)
-    ln_m, undetected, T = jnp.log(p.M_0 / (p.A_0 + 1)), 0.8, 0.7
-    v = 0.2
+    one = jnp.ones_like(p.p_A)
+    none = Pair(0.0 * one, 0.0 * one)
+    ln_m, v, undetected, T = jnp.log(p.M_0 / (p.A_0 + 1)), 0.2 * one, 0.8 * one, 0.7 * one
     for _ in range(3):
-        free = producers.net_prices(p, u, weights, Pair(0.0, 0.0), 1.0, undetected)  # at unit traffic, without tax
+        free = producers.net_prices(p, u, weights, none, one, undetected)  # at unit traffic, without tax
         q = producers.supply(p, free, cost)
         shown = Pair(weights.L * q.L, weights.H * q.H)
         attention = jnp.log(p.M_0) + p.chi * jnp.log(T)
@@ -64,32 +67,35 @@ def inner_start(p: Params, u: Policy, ln_a: Scalar, h: Pair) -> Float[Array, "3"
     return jnp.stack([ln_m, jnp.log(p.z_O), v])
 
 
-def break_even_start(p: Params, u: Policy, ln_a: Scalar, h: Pair) -> Float[Array, "3"]:
+def break_even_start(p: Params, u: Policy, ln_a: Scalar, h: Pair) -> Triple:
     """A start just above the traffic at which taxed low-quality items break even."""
     pay = p.share * p.m * p.e_L * producers.exposure_weights(ln_a, h).L
     traffic = jnp.maximum(u.low_quality_tax * h.L / pay, 1e-8)
     top = jnp.log(p.M_0 / p.A_0)
-    return jnp.stack([jnp.minimum(jnp.log(traffic) + 0.1, top), jnp.log(p.z_O), 0.2 * jnp.ones_like(top)])
+    return jnp.minimum(jnp.log(traffic) + 0.1, top), jnp.log(p.z_O), 0.2 * jnp.ones_like(top)
 
 
-def _capped(step: Array) -> Array:
+def _capped(step: Triple) -> Triple:
     """A Newton step of at most one log point; zero where it is not finite."""
-    step = jnp.where(jnp.isfinite(step), step, 0.0)
-    return step * jnp.minimum(1.0, 1.0 / (jnp.max(jnp.abs(step)) + 1e-30))
+    x, y, z = (jnp.where(jnp.isfinite(part), part, 0.0) for part in step)
+    factor = jnp.minimum(1.0, 1.0 / (_size((x, y, z)) + 1e-30))
+    return x * factor, y * factor, z * factor
 
 
-def _largest(gaps: Array) -> Array:
-    size = jnp.max(jnp.abs(gaps))
+def _size(gaps: Triple) -> Scalar:
+    """The largest of three; infinite where one is not a number."""
+    x, y, z = (jnp.abs(part) for part in gaps)
+    size = jnp.maximum(jnp.maximum(x, y), z)
     return jnp.where(jnp.isfinite(size), size, jnp.inf)
 
 
 def _inner_step(z: Array, args: tuple) -> tuple[Array, Array]:
     """Largest gap and the Newton step."""
-    basis = jnp.eye(3, dtype=z.dtype)
-    gaps, columns = jax.vmap(lambda v: jax.jvp(lambda y: inner_conditions(y, args), (z,), (v,)), out_axes=(None, 1))(
-        basis
+    gaps, columns = jax.vmap(lambda v: jax.jvp(lambda y: inner_conditions(y, args), (z,), (v,)), out_axes=(None, 0))(
+        jnp.eye(3, dtype=z.dtype)
     )
-    return _largest(gaps), _capped(platform.solve3(columns, gaps))
+    triple = (gaps[0], gaps[1], gaps[2])
+    return _size(triple), jnp.stack(_capped(platform.solve3([(c[0], c[1], c[2]) for c in columns], triple)))
 
 
 def solve_inner(
@@ -109,7 +115,7 @@ def solve_inner(
     args = (p, u, ln_a, h) if ln_T is None else (p, u, ln_a, h, ln_T)
     double = jnp.finfo(start.dtype).bits == 64
     tol, rough = (2e-13, 1e-9) if double else (2e-6, 1e-4)
-    second = break_even_start(p, u, ln_a, h)
+    second = jnp.stack(break_even_start(p, u, ln_a, h))
 
     def cond(c):
         _, gap, _, _, k = c
@@ -142,42 +148,43 @@ def solve_inner(
 
 
 class Visit(eqx.Module):
-    """A point (ln a, z): the largest gap of the inner stages and their Newton step, (5.5), how z moves with ln a, the
-    platform's objective, which kinds are supplied."""
+    """A point: inner unknowns z, the largest gap of the inner stages and their Newton step, (5.5), how z moves with
+    ln a, the platform's objective, which kinds are supplied."""
 
-    ln_a: Scalar
-    z: Float[Array, "3"]
+    z: Triple
     gap: Scalar
-    step: Float[Array, "3"]
+    step: Triple
     slope: Scalar
-    dz: Float[Array, "3"]
+    dz: Triple
     objective: Scalar
-    content: Bool[Array, "2"]
+    content: tuple[Bool[Array, ""], Bool[Array, ""]]
 
 
-def examine(p: Params, u: Policy, ln_a: Scalar, z: Float[Array, "3"], h: Pair) -> Visit:
+def examine(p: Params, u: Policy, ln_a: Scalar, z: Triple, h: Pair) -> Visit:
     """All that the search needs at one point, from one evaluation with its Jacobian."""
-    k = platform.slopes(jnp.concatenate([ln_a[None], z]), (p, u, h))
+    k = platform.look(ln_a, z, (p, u, h))
     f = u.fiduciary_duty
-    objective = (1 - f) * k.profit_level + f * k.welfare_level
-    slope = platform.first_order_condition(p, u, k)
-    return Visit(ln_a, z, _largest(k.gaps), _capped(k.newton), slope, k.inner, objective, k.supplied)
+    objective = (1 - f) * k.profit + f * k.welfare
+    slope = platform.first_order_condition(p, u, k.slopes)
+    return Visit(z, _size(k.slopes.gaps), _capped(k.step), slope, k.slopes.inner, objective, k.supplied)
 
 
 def visit(p: Params, u: Policy, ln_a: Scalar, guess: Float[Array, "3"], h: Pair) -> Visit:
     """Solve the inner stages at `ln_a` and evaluate (5.5) there; `h`: flag rates."""
     z, gap = solve_inner(p, u, ln_a, guess, h)
-    return eqx.tree_at(lambda v: v.gap, examine(p, u, ln_a, z, h), gap)
-
-
-def _usable(v: Visit) -> Bool[Array, ""]:
-    rough = 1e-9 if jnp.finfo(v.gap.dtype).bits == 64 else 1e-4
-    # An empty catalogue is a choice too (profit from subsidies alone): a platform may prefer it to a costly rescue.
-    return (v.gap < rough) & jnp.isfinite(v.slope)
+    return eqx.tree_at(lambda v: v.gap, examine(p, u, ln_a, (z[0], z[1], z[2]), h), gap)
 
 
 def _pick(flag: Array, one: Any, two: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(flag, a, b), one, two)
+
+
+class End(eqx.Module):
+    """A settled point that bounds a bracket: ln a, (5.5), which kinds are supplied."""
+
+    ln_a: Scalar
+    slope: Scalar
+    content: tuple[Bool[Array, ""], Bool[Array, ""]]
 
 
 class Search(eqx.Module):
@@ -185,20 +192,23 @@ class Search(eqx.Module):
 
     `k`: place on the grid, then steps of the root; `joint`: inner and outer step are taken together. At the current
     ln a: `trial`, the inner point to examine next; `n`, points so far; `scale` of the next step; `now`, the best
-    point. `last`: the last settled point; `lo`, `hi`: the bracket; `best`: its objective.
+    point. `last`: the last settled point and its `objective`; `lo`, `hi`: the bracket; `best`: its objective; `z`: an
+    inner solution there.
     """
 
     k: Int[Array, ""]
     joint: Bool[Array, ""]
     ln_a: Scalar
-    trial: Float[Array, "3"]
+    trial: Triple
     n: Int[Array, ""]
     scale: Scalar
     now: Visit
-    last: Visit
-    lo: Visit
-    hi: Visit
+    last: End
+    objective: Scalar
+    lo: End
+    hi: End
     best: Scalar
+    z: Triple
     done: Bool[Array, ""]
 
 
@@ -229,7 +239,7 @@ def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array, Scalar]:
 
     def search(c: Search) -> Search:
         # The inner stages at this ln a: Newton that takes back a step that did not help (as `solve_inner`).
-        new = examine(p, u, c.ln_a, c.trial, h)
+        new = lax.optimization_barrier(examine(p, u, c.ln_a, c.trial, h))
         better = (new.gap < c.now.gap) | (c.n == 0) | (c.n == INNER_STEPS + 1)
         now = _pick(better, new, c.now)
         scale = jnp.where(better, jnp.minimum(1.0, 4 * c.scale), 0.35 * c.scale)
@@ -237,76 +247,102 @@ def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array, Scalar]:
         again = (stuck | (c.n == INNER_STEPS)) & (now.gap > rough) & (c.n <= INNER_STEPS)
         near = jnp.where(c.joint, jnp.maximum(fine, 0.1 * jnp.minimum(jnp.abs(now.slope) / steep, 1.0)), fine)
         settled = (now.gap <= near) | (c.n >= 2 * INNER_STEPS) | (stuck & ~again)
-        retry = jnp.where(again, break_even_start(p, u, c.ln_a, h), now.z - scale * now.step)
+        retry = tuple(x - scale * step for x, step in zip(now.z, now.step))
+        retry = _pick(again, break_even_start(p, u, c.ln_a, h), retry)
         n = jnp.where(again, INNER_STEPS + 1, c.n + 1)
         scale = jnp.where(again, 1.0, scale)
 
-        # Settled. Scan: keep the best sign change so far.
+        now, scale, again, settled, retry, n = lax.optimization_barrier((now, scale, again, settled, retry, n))
+
+        # Settled. Scan: keep the best sign change so far. A point that is not usable has no slope.
         scanning = c.k < SCAN_NODES
-        top = jnp.maximum(c.last.objective, now.objective)
-        found = scanning & _usable(c.last) & _usable(now) & (c.last.slope > 0) & (now.slope <= 0) & (top > c.best)
+        here = End(c.ln_a, jnp.where(now.gap < rough, now.slope, jnp.nan), now.content)
+        top = jnp.maximum(c.objective, now.objective)
+        found = scanning & (c.last.slope > 0) & (here.slope <= 0) & (top > c.best)
         best = jnp.where(found, top, c.best)
+        z = _pick(found, now.z, c.z)
         # Refine: shrink the bracket.
         up = now.slope > 0
-        lo = _pick(jnp.where(scanning, found, up), _pick(scanning, c.last, now), c.lo)
-        hi = _pick(jnp.where(scanning, found, ~up), now, c.hi)
-        ends = c.k == SCAN_NODES - 1
-        near_lo = jnp.abs(lo.slope) < jnp.abs(hi.slope)
-        here = _pick(ends, _pick(near_lo, lo, hi), now)
-        before = _pick(ends, _pick(near_lo, hi, lo), c.last)
+        here = eqx.tree_at(lambda v: v.slope, here, jnp.where(scanning, here.slope, now.slope))
+        lo = _pick(jnp.where(scanning, found, up), _pick(scanning, c.last, here), c.lo)
+        hi = _pick(jnp.where(scanning, found, ~up), here, c.hi)
         # The next ln a: along the secant if it stays inside the bracket, else the middle.
-        move = here.ln_a - before.ln_a
-        rate = (here.slope - before.slope) / jnp.where(move == 0, 1.0, move)
+        ends = c.k == SCAN_NODES - 1
+        from_ = _pick(ends, hi, here)
+        before = _pick(ends, lo, c.last)
+        move = from_.ln_a - before.ln_a
+        rate = (from_.slope - before.slope) / jnp.where(move == 0, 1.0, move)
         rate = jnp.where(jnp.isfinite(rate) & (rate < 0), rate, -steep)
-        secant = here.ln_a - here.slope / rate
+        secant = from_.ln_a - from_.slope / rate
         tries = c.k - SCAN_NODES
         allowed = (tries < 10) | ((tries < 30) & (tries % 2 == 0))
         inside = (secant > lo.ln_a) & (secant < hi.ln_a)
         refined = jnp.where(inside & allowed, secant, (lo.ln_a + hi.ln_a) / 2)
         node = lowest + (HIGHEST - lowest) * (c.k + 1).astype(dtype) / (SCAN_NODES - 1)
         ln_a = jnp.where(c.k + 1 < SCAN_NODES, node, refined)
-        far = ln_a - here.ln_a
-        guess = here.z - here.step + jnp.where((jnp.abs(far) < 1.0) & jnp.all(jnp.isfinite(here.dz)), here.dz * far, 0.0)
-        closed = (jnp.abs(here.slope) <= tol) | (hi.ln_a - lo.ln_a <= width * (1 + jnp.abs(lo.ln_a)))
+        far = ln_a - c.ln_a
+        far = jnp.where(jnp.abs(far) < 1.0, far, 0.0)
+        guess = (x - step + jnp.where(jnp.isfinite(dx), dx * far, 0.0) for x, step, dx in zip(now.z, now.step, now.dz))
+        guess = _pick(ends, z, tuple(guess))
+        root = jnp.abs(now.slope) <= tol
+        closed = root | (hi.ln_a - lo.ln_a <= width * (1 + jnp.abs(lo.ln_a)))
         nothing = taxed & jnp.isneginf(best)
-        solved = (jnp.abs(here.slope) <= tol) & (here.gap <= fine)
         # The joint steps failed: once more from the start, one after the other.
-        failed = c.joint & ~solved & (closed | (tries >= JOINT_STEPS) | (c.n >= INNER_STEPS))
+        failed = c.joint & ~(root & (now.gap <= fine)) & (closed | (tries >= JOINT_STEPS) | (c.n >= INNER_STEPS))
+        done = (c.k + 1 >= SCAN_NODES) & (closed | nothing | (tries >= 80)) & ~failed
+        lo, hi, here, ln_a, guess, failed, done, best, z = lax.optimization_barrier(
+            (lo, hi, here, ln_a, guess, failed, done, best, z)
+        )
         moved = Search(
             jnp.where(failed, SCAN_NODES, c.k + 1),
             c.joint & ~failed,
-            jnp.where(failed, usual, ln_a),
-            jnp.where(failed, break_even_start(p, u, usual, h), guess),
+            jnp.where(done, c.ln_a, jnp.where(failed, usual, ln_a)),
+            _pick(failed, break_even_start(p, u, usual, h), guess),
             jnp.zeros_like(c.n),
             jnp.ones_like(scale),
+            now,
             here,
-            here,
+            now.objective,
             _pick(failed, low_end, lo),
             _pick(failed, high_end, hi),
             best,
-            (c.k + 1 >= SCAN_NODES) & (closed | nothing | (tries >= 80)) & ~failed,
+            z,
+            done,
         )
         waiting = eqx.tree_at(lambda s: (s.trial, s.n, s.scale, s.now), c, (retry, n, scale, now))
         following = _pick(settled, moved, waiting)
-        return eqx.tree_at(lambda s: s.trial, following, following.trial.at[2].max(0.0))
+        return eqx.tree_at(lambda s: s.trial[2], following, jnp.maximum(following.trial[2], 0.0))
 
     first = jnp.where(taxed, lowest, usual)
-    start = inner_start(p, u, first, h)
-    nowhere, zeros = jnp.zeros(2, bool), jnp.zeros_like(start)
-    blank = Visit(first, start, infinite, zeros, infinite, zeros, -infinite, nowhere)
-    low_end = eqx.tree_at(lambda v: (v.ln_a, v.slope), blank, (lowest, steep))
-    high_end = eqx.tree_at(lambda v: (v.ln_a, v.slope), blank, (jnp.full_like(lowest, HIGHEST), -steep))
-    k = jnp.where(taxed, 0, SCAN_NODES).astype(jnp.int32)
-    one, none = jnp.ones((), dtype), jnp.zeros((), jnp.int32)
+    x, y, v = inner_start(p, u, first, h)
+    nil = jnp.zeros_like(x)
+    start, zeros = (x, y, v), (nil, nil, nil)
+    no = jnp.zeros((), bool)
+    blank = Visit(start, infinite, zeros, infinite, zeros, -infinite, (no, no))
+    low_end = End(lowest, steep, (no, no))
+    high_end = End(jnp.full_like(lowest, HIGHEST), -steep, (no, no))
     state = Search(
-        k, ~taxed, first, start, none, one, blank, blank, low_end, high_end, -infinite, jnp.zeros((), bool)
+        k=jnp.where(taxed, 0, SCAN_NODES).astype(jnp.int32),
+        joint=~taxed,
+        ln_a=first,
+        trial=start,
+        n=jnp.zeros((), jnp.int32),
+        scale=jnp.ones((), dtype),
+        now=blank,
+        last=End(first, jnp.full_like(first, jnp.nan), (no, no)),
+        objective=-infinite,
+        lo=low_end,
+        hi=high_end,
+        best=-infinite,
+        z=start,
+        done=no,
     )
     state = lax.while_loop(lambda c: ~c.done, search, state)
-    now, lo, hi = state.last, state.lo, state.hi
-    exits = lo.content != hi.content
+    now, lo, hi = state.now, state.lo, state.hi
+    exits = [a != b for a, b in zip(lo.content, hi.content)]
     kink = jnp.where(exits[0], LOW_EXIT, jnp.where(exits[1], HIGH_EXIT, INTERIOR))
     smooth = jnp.abs(now.slope) <= 1e3 * tol
-    empty = (taxed & jnp.isneginf(state.best)) | ~jnp.any(now.content)
+    empty = (taxed & jnp.isneginf(state.best)) | ~(now.content[0] | now.content[1])
     mode = jnp.where(empty, SHUT, jnp.where(smooth, INTERIOR, kink))
     gap = jnp.where(mode == INTERIOR, jnp.maximum(now.gap, jnp.abs(now.slope)), now.gap)
-    return jnp.concatenate([now.ln_a[None], now.z]), mode, gap
+    return jnp.stack([state.ln_a, *now.z]), mode, gap

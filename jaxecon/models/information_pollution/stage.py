@@ -23,8 +23,8 @@ FRINGE = 1e-9
 
 def spending(p: Params, u: Policy, q: Pair, w: Scalar) -> tuple[Pair, Scalar, Scalar]:
     """Cost of the supply `q`, the labor left to the outside sector, and AI services used."""
-    total = producers.production_costs(p, q, producers.unit_costs(p, u, w))
-    share = producers.ai_cost_shares(p, u, w)
+    cost, share = producers.costs_and_shares(p, u, w)
+    total = producers.production_costs(p, q, cost)
     L_O = p.Lbar - producers.content_labor(w, total, share)
     return total, L_O, producers.ai_use(producers.ai_price(p, u), total, share)
 
@@ -87,11 +87,11 @@ def slopes(z: Float[Array, "5"], args: tuple[Params, Policy]) -> platform.Slopes
     system = c[:4, 1:].at[3, 3].add(-1.0)
     moving = -solve_small(system, c[:4, 0])
     return platform.Slopes(
-        gaps,
+        (gaps[0], gaps[1], gaps[2]),
         c[4, 0] + c[4, 1:4] @ given,
         c[4, 0] + c[4, 1:] @ moving,
         c[5, 0] + c[5, 1:] @ moving,
-        moving[:3],
+        (moving[0], moving[1], moving[2]),
     )
 
 
@@ -103,7 +103,7 @@ def choice_gaps(y: Float[Array, "4"], args: tuple[Params, Policy, Scalar]) -> Fl
     """
     p, u, T = args
     k = slopes(jnp.append(y, jnp.log(T)), (p, u))
-    return jnp.concatenate([platform.first_order_condition(p, u, k)[None], k.gaps])
+    return jnp.stack([platform.first_order_condition(p, u, k), *k.gaps])
 
 
 class Choice(eqx.Module):

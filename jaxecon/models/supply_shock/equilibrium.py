@@ -56,7 +56,9 @@ def payoffs(
     return ai, market.human_payoff(p, market.price(p, u, x, q_h), q_h)
 
 
-def indifference(v: Float[Array, "3"], args: tuple[Params, Policy, Float[Array, ""]]) -> Float[Array, "3"]:
+def indifference(
+    v: Float[Array, "3"] | tuple[Array, ...], args: tuple[Params, Policy, Float[Array, ""]]
+) -> Float[Array, "3"]:
     r"""Conditions for the cutoffs $(s_0, s_1, s_H)$ (3.3), in units of `money_scale`.
 
     With low-skill humans: $\pi_H(s_0) = w_0$, $\pi_A(s_1) = \pi_H(s_1)$. Without: $\pi_A(s_0) = w_0$, $s_1 = s_0$.
@@ -136,13 +138,23 @@ def regret_of(p: Params, u: Policy, x: Cutoffs, s: Float[Array, " k"]) -> Float[
     return best - assigned
 
 
-def regret_sample(p: Params, x: Cutoffs, n: int) -> Float[Array, " k"]:
-    """Skills at which regret is checked: a grid, the cutoffs, and every kink of the payoffs."""
-    grid = jnp.linspace(0.0, 1.0, n, dtype=x.s_0.dtype)
+def _kinks(p: Params, x: Cutoffs) -> Float[Array, "10"]:
+    """The cutoffs and every kink of the payoffs, in [0, 1]."""
     qualities = jnp.stack([market.ai_quality(p, x.s_1), market.ai_quality(p, x.s_H), p.q_A])
     own = jnp.stack([p.alpha * x.s_0, p.alpha * x.s_1, p.alpha * x.s_H])
     kinks = jnp.concatenate([jnp.stack([*x, p.q_A / p.a]), qualities / p.alpha, own / p.a])
-    return jnp.concatenate([grid, jnp.clip(kinks, 0.0, 1.0)])
+    return jnp.clip(kinks, 0.0, 1.0)
+
+
+def regret_sample(p: Params, x: Cutoffs, n: int) -> Float[Array, " k"]:
+    """Skills at which regret is checked: a grid, the cutoffs, and every kink of the payoffs."""
+    return jnp.concatenate([jnp.linspace(0.0, 1.0, n, dtype=x.s_0.dtype), _kinks(p, x)])
+
+
+def worst_regret(p: Params, u: Policy, x: Cutoffs, n: int) -> Float[Array, ""]:
+    """Largest `regret_of` on `regret_sample`; grid and kinks apart, so that a batch holds no array of samples."""
+    grid = jnp.linspace(0.0, 1.0, n, dtype=x.s_0.dtype)
+    return jnp.maximum(jnp.max(regret_of(p, u, x, grid)), jnp.max(regret_of(p, u, x, _kinks(p, x))))
 
 
 class Assignment(NamedTuple):
@@ -175,7 +187,7 @@ def _assignment(start: Start, args: tuple[Params, Policy, Cutoffs]) -> tuple[Ass
     tol, tolerance = (1e-12, 1e-9) if jnp.finfo(v.dtype).bits == 64 else (3e-6, 3e-5)
     root = newton(indifference, v, (p, u, system), tol=tol, max_steps=steps, max_step=0.2, project=_ordered)
     x = Cutoffs(root.x[0], root.x[1], root.x[2])
-    regret = jnp.max(regret_of(p, u, x, regret_sample(p, x, 129))) / money_scale(p)
+    regret = worst_regret(p, u, x, 129) / money_scale(p)
     used = (system == NO_AI) | (x.s_H > x.s_1)
     found = root.converged & used & (regret <= tolerance)
     return Assignment(root.x, system, root.residual, regret), found
