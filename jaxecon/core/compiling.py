@@ -9,7 +9,7 @@ import jax
 
 # XLA expands `lax.optimization_barrier` before it fuses loops; on a CPU each number that a loop carries is then
 # computed anew from the equations. Without this pass the barrier stays where it was put.
-BARRIERS_HOLD = {"xla_disable_hlo_passes": "cse_barrier_expander"}
+BARRIERS_HOLD = {"xla_disable_hlo_passes": "cse_barrier_expander,small-while-loop-hoisting"}
 QUICK = {"xla_cpu_use_fusion_emitters": False}
 
 

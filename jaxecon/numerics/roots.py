@@ -16,7 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Bool, Float, Int, PyTree
+
+
+# Up to so many moving numbers a root's derivative takes all columns from one program, instead of a second one for
+# the direction in which the inputs move.
+FEW_INPUTS = 8
 
 
 class Root(eqx.Module):
@@ -244,7 +250,7 @@ def _implicit(f: Callable, x0: Array, args: PyTree, tol: float, max_steps: int, 
     return newton(of_scalars, x0, args, tol=tol, max_steps=max_steps, max_step=max_step)
 
 
-@_implicit.defjvp
+@partial(_implicit.defjvp, symbolic_zeros=True)
 def _implicit_jvp(f, tol, max_steps, max_step, primals, tangents):  # pyright: ignore
     x0, args = primals
     _, args_dot = tangents
@@ -257,9 +263,25 @@ def _implicit_jvp(f, tol, max_steps, max_step, primals, tangents):  # pyright: i
 def _tangent(f: Callable, x: Array, args: PyTree, args_dot: PyTree, good: Array) -> Array:
     """Derivative of the root by the implicit function theorem; zero where `good` is false."""
     n = x.shape[0]
+    # Only what moves is differentiated: the derivative is most of a program's length.
+    leaves, tree = jax.tree.flatten(args)
+    dots = tree.flatten_up_to(args_dot)
+    moving = [k for k, dot in enumerate(dots) if not isinstance(dot, SymbolicZero)]
+    if not moving:
+        return jnp.zeros_like(x)
+    inputs, dots = [leaves[k] for k in moving], [dots[k] for k in moving]
+
+    def of(x: Array, inputs: list[Array]) -> Array:
+        found = dict(zip(moving, inputs))
+        return f(x, tree.unflatten([found.get(k, leaf) for k, leaf in enumerate(leaves)]))
+
     # The barrier keeps the compiler from recomputing `f` inside every entry of the elimination.
-    jac = lax.optimization_barrier(jax.jacfwd(f)(x, args))
-    _, rhs = jax.jvp(lambda a: f(x, a), (args,), (args_dot,))
+    if sum(jnp.size(v) for v in inputs) <= FEW_INPUTS:
+        jac, by_inputs = lax.optimization_barrier(jax.jacfwd(of, argnums=(0, 1))(x, inputs))
+        rhs = sum(jnp.tensordot(column, dot, jnp.ndim(dot)) for column, dot in zip(by_inputs, dots))
+    else:
+        jac = lax.optimization_barrier(jax.jacfwd(of)(x, inputs))
+        _, rhs = jax.jvp(lambda inputs: of(x, inputs), (inputs,), (dots,))
     # Mask before the linear solve: a failed cell has no derivative and must not produce one.
     jac = jnp.where(good, jac, jnp.eye(n, dtype=x.dtype))
     rhs = jnp.where(good, rhs, 0.0)
@@ -276,7 +298,7 @@ def _attached(f: Callable, x: Array, args: PyTree, good: Array) -> Array:
     return x
 
 
-@_attached.defjvp
+@partial(_attached.defjvp, symbolic_zeros=True)
 def _attached_jvp(f, primals, tangents):  # pyright: ignore
     x, args, good = primals
     return _attached(f, x, args, good), _tangent(f, x, args, tangents[1], good)

@@ -44,7 +44,7 @@ def conditions(y: Float[Array, "4"], args: tuple[Params, Policy, Scalar]) -> Flo
     inner = (y[1], y[2], y[3])
     attention, *others = platform.inner_gaps(p, u, inner, s)
     gaps = jnp.stack([attention - p.chi * jnp.log(s.T), *others])
-    k = platform.look(y[0], inner, (p, u)).slopes
+    k = platform.look(y[0], inner, (p, u), brief=True).slopes
     first = jnp.where(mode == INTERIOR, platform.first_order_condition(p, u, k), 0.0)
     even = jnp.where(mode == LOW_EXIT, s.net.L, s.net.H) / platform.money_scale(p)
     return jnp.concatenate([jnp.where(mode == INTERIOR, first, even)[None], gaps])

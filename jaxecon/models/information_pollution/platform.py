@@ -146,28 +146,37 @@ class Look(eqx.Module):
     supplied: tuple[Bool[Array, ""], Bool[Array, ""]]
 
 
-def look(ln_a: Scalar, inner: Triple, args: tuple) -> Look:
+def look(ln_a: Scalar, inner: Triple, args: tuple, *, brief: bool = False) -> Look:
     r"""Total derivatives with respect to ln a by the implicit function theorem, the wage included.
 
     At given trust, $dy = -G_y^{-1} G_a$ with T in G held fixed (`profit_given_trust`), and with trust
     adjusting along $T^*$ (`profit`, `welfare`, and `inner`). `args` is `(p, u)` or `(p, u, flag rates)`.
-    Written in scalars: in a batch each is a vector over cells, and what does not move with an unknown costs nothing.
+    Written in scalars, one pass an unknown: in a batch each number is a vector over cells, and what does not move with
+    an unknown costs nothing. `brief`: all passes as one batch, a program of a quarter of the length.
     """
     p, u, *flags = args
+
+    def describe(a: Scalar, x: Scalar, y: Scalar, z: Scalar) -> tuple:
+        s = allocation(p, u, a, (x, y, z), None, *flags)
+        gaps = inner_gaps(p, u, (x, y, z), s)
+        return (*gaps, jnp.log(s.T), platform_profit(p, u, s), welfare(p, u, s)), (s.q.L > 0, s.q.H > 0)
+
     at = (ln_a, *inner)
-
-    def along(k: int) -> tuple:
-        def describe(t: Scalar) -> tuple:
-            a, x, y, z = (*at[:k], t, *at[k + 1 :])
-            s = allocation(p, u, a, (x, y, z), None, *flags)
-            gaps = inner_gaps(p, u, (x, y, z), s)
-            return (*gaps, jnp.log(s.T), platform_profit(p, u, s), welfare(p, u, s)), (s.q.L > 0, s.q.H > 0)
-
-        return jax.jvp(describe, (at[k],), (jnp.ones_like(at[k]),), has_aux=True)
-
-    passes = [along(k) for k in range(4)]
+    if brief:
+        basis = tuple(jnp.eye(4, dtype=ln_a.dtype))
+        levels, tangents, supplied = jax.vmap(lambda *v: jax.jvp(describe, at, v, has_aux=True), out_axes=(None, 0, None))(
+            *basis
+        )
+        columns = [[t[k] for t in tangents] for k in range(4)]
+    else:
+        passes = [
+            jax.jvp(lambda t, k=k: describe(*at[:k], t, *at[k + 1 :]), (at[k],), (jnp.ones_like(ln_a),), has_aux=True)
+            for k in range(4)
+        ]
+        levels, _, supplied = passes[0]
+        columns = [tangent for _, tangent, _ in passes]
     # The compiler would otherwise recompute the allocation inside every entry of the solves below.
-    levels, columns = lax.optimization_barrier((passes[0][0], [tangent for _, tangent, _ in passes]))
+    levels, columns = lax.optimization_barrier((levels, columns))
     ln_T, profit, total = levels[3:]
     gaps = (levels[0] - p.chi * ln_T, levels[1], levels[2])
     moved = [(c[0] - p.chi * c[3], c[1], c[2]) for c in columns]
@@ -182,7 +191,7 @@ def look(ln_a: Scalar, inner: Triple, args: tuple) -> Look:
         solve3(moved[1:], gaps),
         profit,
         total,
-        passes[0][2],
+        supplied,
     )
 
 
