@@ -6,11 +6,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jaxlib
 
 # XLA for CPUs expands `lax.optimization_barrier` before it fuses loops, and then computes each number that a loop carries
 # anew from the equations. Without its first pass here the barrier stays where it was put; without the second no loop
-# becomes a kernel of its own, in which a barrier is unknown. Only for versions of jaxlib with which this was tested.
+# becomes a kernel of its own, in which a barrier is unknown. Only for versions of JAX with which this was tested.
 BARRIERS_HOLD = {"xla_disable_hlo_passes": "cse_barrier_expander,small-while-loop-hoisting"}
 TESTED = ("0.10.",)
 QUICK = {"xla_cpu_use_fusion_emitters": False}
@@ -29,7 +28,7 @@ def _options(backend: str, effort: int | None) -> dict[str, Any]:
     """Options of XLA's compiler for CPUs, as far as this version of JAX knows them; none for other devices."""
     if backend != "cpu":
         return {}
-    wanted: dict[str, Any] = BARRIERS_HOLD if jaxlib.__version__.startswith(TESTED) else {}
+    wanted: dict[str, Any] = BARRIERS_HOLD if jax.__version__.startswith(TESTED) else {}
     if effort is not None:
         wanted = wanted | QUICK | {"xla_backend_optimization_level": effort}
     return {name: value for name, value in wanted.items() if _known(name, value)}

@@ -19,7 +19,6 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-
 # Up to so many moving numbers a root's derivative takes all columns from one program, instead of a second one for
 # the direction in which the inputs move.
 FEW_INPUTS = 8

@@ -164,13 +164,15 @@ def look(ln_a: Scalar, inner: Triple, args: tuple, *, brief: bool = False) -> Lo
     at = (ln_a, *inner)
     if brief:
         basis = tuple(jnp.eye(4, dtype=ln_a.dtype))
-        levels, tangents, supplied = jax.vmap(lambda *v: jax.jvp(describe, at, v, has_aux=True), out_axes=(None, 0, None))(
-            *basis
-        )
+        levels, tangents, supplied = jax.vmap(
+            lambda *v: jax.jvp(describe, at, v, has_aux=True), out_axes=(None, 0, None)
+        )(*basis)
         columns = [[t[k] for t in tangents] for k in range(4)]
     else:
         passes = [
-            jax.jvp(lambda t, k=k: describe(*at[:k], t, *at[k + 1 :]), (at[k],), (jnp.ones_like(ln_a),), has_aux=True)
+            jax.jvp(
+                lambda t, k=k: describe(*(*at[:k], t, *at[k + 1 :])), (at[k],), (jnp.ones_like(ln_a),), has_aux=True
+            )
             for k in range(4)
         ]
         levels, _, supplied = passes[0]

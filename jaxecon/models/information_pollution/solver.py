@@ -192,8 +192,8 @@ class Search(eqx.Module):
 
     `k`: place on the grid, then steps of the root; `joint`: inner and outer step are taken together. At the current
     ln a: `trial`, the inner point to examine next; `n`, points so far; `scale` of the next step; `now`, the best
-    point. `last`: the last settled point and its `objective`; `lo`, `hi`: the bracket; `best`: its objective; `z`: an
-    inner solution there.
+    point. `last`: the last settled point, with `last_z` (z and its slope) and `objective`; `lo`, `hi`: the bracket; `best`: its objective;
+    `z`: the inner unknowns to expect at its root.
     """
 
     k: Int[Array, ""]
@@ -204,6 +204,7 @@ class Search(eqx.Module):
     scale: Scalar
     now: Visit
     last: End
+    last_z: tuple[Triple, Triple]
     objective: Scalar
     lo: End
     hi: End
@@ -251,21 +252,28 @@ def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array, Scalar]:
         retry = _pick(again, break_even_start(p, u, c.ln_a, h), retry)
         n = jnp.where(again, INNER_STEPS + 1, c.n + 1)
         scale = jnp.where(again, 1.0, scale)
-
-        now, scale, again, settled, retry, n = lax.optimization_barrier((now, scale, again, settled, retry, n))
+        # The barriers keep the compiler from recomputing all this in every number that the loop carries.
+        now, scale, settled, retry, n = lax.optimization_barrier((now, scale, settled, retry, n))
 
         # Settled. Scan: keep the best sign change so far. A point that is not usable has no slope.
         scanning = c.k < SCAN_NODES
-        here = End(c.ln_a, jnp.where(now.gap < rough, now.slope, jnp.nan), now.content)
+        known = c.joint | (now.gap < rough)
+        here = End(c.ln_a, jnp.where(known, now.slope, jnp.nan), now.content)
         top = jnp.maximum(c.objective, now.objective)
         found = scanning & (c.last.slope > 0) & (here.slope <= 0) & (top > c.best)
         best = jnp.where(found, top, c.best)
-        z = _pick(found, now.z, c.z)
-        # Refine: shrink the bracket.
-        up = now.slope > 0
-        here = eqx.tree_at(lambda v: v.slope, here, jnp.where(scanning, here.slope, now.slope))
-        lo = _pick(jnp.where(scanning, found, up), _pick(scanning, c.last, here), c.lo)
-        hi = _pick(jnp.where(scanning, found, ~up), here, c.hi)
+        # Its root lies about here, and z there along the tangent at the nearer end.
+        ahead = (c.ln_a - c.last.ln_a) * c.last.slope / (c.last.slope - here.slope)
+        nearer = -here.slope < c.last.slope
+        base, along = _pick(nearer, (now.z, now.dz), c.last_z)
+        ahead = jnp.where(nearer, ahead + c.last.ln_a - c.ln_a, ahead)
+        z = _pick(found, tuple(x + dx * ahead for x, dx in zip(base, along)), c.z)
+        # Refine: shrink the bracket. A point that is not usable is passed over.
+        lo = _pick(jnp.where(scanning, found, here.slope > 0), _pick(scanning, c.last, here), c.lo)
+        hi = _pick(jnp.where(scanning, found, here.slope <= 0), here, c.hi)
+        passed_over = ~scanning & ~known
+        here = _pick(passed_over, c.last, here)
+        here_z = _pick(passed_over, c.last_z, (tuple(x - step for x, step in zip(now.z, now.step)), now.dz))
         # The next ln a: along the secant if it stays inside the bracket, else the middle.
         ends = c.k == SCAN_NODES - 1
         from_ = _pick(ends, hi, here)
@@ -277,16 +285,18 @@ def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array, Scalar]:
         tries = c.k - SCAN_NODES
         allowed = (tries < 10) | ((tries < 30) & (tries % 2 == 0))
         inside = (secant > lo.ln_a) & (secant < hi.ln_a)
-        refined = jnp.where(inside & allowed, secant, (lo.ln_a + hi.ln_a) / 2)
+        middle = lo.ln_a + (hi.ln_a - lo.ln_a) * jnp.where(passed_over, jnp.where(tries % 2 == 0, 0.38, 0.62), 0.5)
+        refined = jnp.where(inside & allowed & ~passed_over, secant, middle)
         node = lowest + (HIGHEST - lowest) * (c.k + 1).astype(dtype) / (SCAN_NODES - 1)
         ln_a = jnp.where(c.k + 1 < SCAN_NODES, node, refined)
-        far = ln_a - c.ln_a
+        far = ln_a - here.ln_a
         far = jnp.where(jnp.abs(far) < 1.0, far, 0.0)
-        guess = (x - step + jnp.where(jnp.isfinite(dx), dx * far, 0.0) for x, step, dx in zip(now.z, now.step, now.dz))
-        guess = _pick(ends, z, tuple(guess))
+        guess = tuple(x + jnp.where(jnp.isfinite(dx), dx * far, 0.0) for x, dx in zip(*here_z))
+        guess = _pick(ends, z, guess)
         root = jnp.abs(now.slope) <= tol
         closed = root | (hi.ln_a - lo.ln_a <= width * (1 + jnp.abs(lo.ln_a)))
-        nothing = taxed & jnp.isneginf(best)
+        # Without a tax the inner stages always have a solution: if not found, another ln a does not help.
+        nothing = jnp.where(taxed, jnp.isneginf(best), ~c.joint & (now.gap > rough))
         # The joint steps failed: once more from the start, one after the other.
         failed = c.joint & ~(root & (now.gap <= fine)) & (closed | (tries >= JOINT_STEPS) | (c.n >= INNER_STEPS))
         done = (c.k + 1 >= SCAN_NODES) & (closed | nothing | (tries >= 80)) & ~failed
@@ -302,6 +312,7 @@ def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array, Scalar]:
             jnp.ones_like(scale),
             now,
             here,
+            here_z,
             now.objective,
             _pick(failed, low_end, lo),
             _pick(failed, high_end, hi),
@@ -330,6 +341,7 @@ def solve(p: Params, u: Policy) -> tuple[Float[Array, "4"], Array, Scalar]:
         scale=jnp.ones((), dtype),
         now=blank,
         last=End(first, jnp.full_like(first, jnp.nan), (no, no)),
+        last_z=(start, zeros),
         objective=-infinite,
         lo=low_end,
         hi=high_end,
