@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 
 from jaxecon import InputError, evaluate, optimize
 from jaxecon.analysis.designs import prior_draws, replace
-from jaxecon.analysis.optimize import OptimumStatus
+from jaxecon.analysis.optimize import OptimumStatus, beside_cliff
 
 
 @pytest.mark.parametrize("method", ["adam", "lbfgs"])
@@ -94,3 +94,21 @@ def test_every_problem_is_named():
         optimize(MODEL, [])
     with pytest.raises(InputError, match="is a path"):
         optimize(MODEL, ["tax"], policy=MODEL.policy(tax=[0.0, 1.0]))
+
+
+def test_cliff_is_told_from_a_smooth_hill():
+    """A jump beside the point in the direction of ascent; a hill that falls beyond its top, however near, is none."""
+    z, up = np.array([0.3, 0.3 - 1e-7]), np.array([1.0, 1.0])
+
+    def cliff(x):
+        return np.where(x.sum(axis=1) <= 0.6, x.sum(axis=1), 0.1)
+
+    def unsolved(x):
+        return np.where(x.sum(axis=1) <= 0.6, x.sum(axis=1), -np.inf)
+
+    def hill(x):
+        return -np.abs(x.sum(axis=1) - 0.6) - (x.sum(axis=1) - 0.6) ** 2
+
+    assert beside_cliff(cliff, z, up) and beside_cliff(unsolved, z, up)
+    assert not beside_cliff(hill, z, up) and not beside_cliff(lambda x: x.sum(axis=1), z, up)
+    assert not beside_cliff(cliff, z, 0 * up)

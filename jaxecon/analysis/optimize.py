@@ -25,7 +25,7 @@ from jaxecon.core.errors import InputError
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import SOLVED, Model
 from jaxecon.core.results import as_attributes, field_attributes, provenance, settings
-from jaxecon.numerics.box_optimizer import Front, adam, lbfgs, polish
+from jaxecon.numerics.box_optimizer import Front, Values, adam, lbfgs, polish, projected_gradient
 
 
 class OptimumStatus(enum.Enum):
@@ -33,6 +33,7 @@ class OptimumStatus(enum.Enum):
 
     OPTIMAL = "first-order conditions hold, no instrument at a bound"
     AT_BOUND = "first-order conditions hold with an instrument at a bound"
+    AT_CLIFF = "the outcome jumps for the worse right beside this point, towards which it improves: no first-order condition can hold"
     NOT_CONVERGED = "the search stopped before the first-order conditions held; raise steps or starts"
     NOT_SOLVED = "the model solved at no start; check the parameters and bounds"
 
@@ -148,6 +149,35 @@ class _Search:
         return polish(unit.values, unit.slopes, front), unit.scale
 
 
+def beside_cliff(values: Values, z: np.ndarray, gradient: np.ndarray) -> bool:
+    """Whether the objective jumps down near `z` [k] of the unit box, in the direction in which its gradient points up.
+
+    The first fall within 1e-4 is bracketed down to round-off: across a jump it stays, on a smooth function it vanishes.
+    """
+    rise = projected_gradient(z[None], gradient[None])[0]
+    if not np.any(rise):
+        return False
+    direction = rise / np.max(np.abs(rise))
+
+    def along(lengths: np.ndarray) -> np.ndarray:
+        return values(np.clip(z + lengths[:, None] * direction, 0.0, 1.0))
+
+    lengths = np.append(0.0, 10.0 ** np.arange(-9.0, -3.0))
+    found = along(lengths)
+    falls = np.flatnonzero(found < found[0])
+    if len(falls) == 0:
+        return False
+    lo, hi = lengths[falls[0] - 1], lengths[falls[0]]
+    for _ in range(40):
+        middle = (lo + hi) / 2
+        if along(np.array([middle]))[0] >= found[0]:
+            lo = middle
+        else:
+            hi = middle
+    before, after = along(np.array([lo, hi]))
+    return bool(before - after > 1e-6)
+
+
 def optimize(
     model: Model,
     instruments: Sequence[str],
@@ -204,6 +234,12 @@ def optimize(
         search = _Search(model, names, goal, sign, p, u, lo, hi - lo)
         found, scale = search.run(unit.astype(precision), method, int(steps))
         ok, z = np.isfinite(found.value), np.asarray(found.z, float)
+        first = int(np.argmax(np.where(ok, found.value, -np.inf)))
+        tolerance = 1e-6 if precision == "float64" else 1e-3
+        cliff = bool(ok.any()) and found.kkt[first] > tolerance
+        if cliff:
+            scaled = dataclasses.replace(search, scale=scale)
+            cliff = beside_cliff(scaled.values, found.z[first], found.gradient[first])
         z = np.where(z < 1e-12, 0.0, np.where(z > 1 - 1e-12, 1.0, z))
         values = np.where(ok, sign * scale * found.value, np.nan)
         best = int(np.nanargmax(sign * values)) if ok.any() else 0
@@ -216,14 +252,13 @@ def optimize(
     reference = float(at_given[search.column])
     solved = bool(ok.any())
     kkt = float(found.kkt[best]) if solved else float("nan")
-    tolerance = 1e-6 if precision == "float64" else 1e-3
     sides = {
         n: "lower" if z[best, i] <= 0 else "upper" for i, n in enumerate(names) if solved and not 0 < z[best, i] < 1
     }
     if not solved:
         status = OptimumStatus.NOT_SOLVED
     elif not kkt <= tolerance:
-        status = OptimumStatus.NOT_CONVERGED
+        status = OptimumStatus.AT_CLIFF if cliff else OptimumStatus.NOT_CONVERGED
     else:
         status = OptimumStatus.AT_BOUND if sides else OptimumStatus.OPTIMAL
     close = np.abs(values - values[best]) <= 1e-6 * float(scale)

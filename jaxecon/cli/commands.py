@@ -201,7 +201,7 @@ def optimize(args: argparse.Namespace) -> Result:
         {"instrument": n, "value": v, "unit": units[n].unit, "lo": best.bounds[n][0], "hi": best.bounds[n][1]}
         for n, v in best.values.items()
     ]
-    ok = best.status in (OptimumStatus.OPTIMAL, OptimumStatus.AT_BOUND)
+    ok = best.status in (OptimumStatus.OPTIMAL, OptimumStatus.AT_BOUND, OptimumStatus.AT_CLIFF)
     return Result(
         payload,
         [Table(f"{m.title}: best policy", ["instrument", "value", "unit", "bounds", "at bound"], rows)],
