@@ -124,9 +124,9 @@ def newton(
 ) -> Root:
     """Newton with a step cap that takes back a step that did not help; no derivative.
 
-    One evaluation of `f` with its Jacobian per step, and one copy of it in the compiled program. `f` gets the unknowns
-    as a tuple of scalars. `project` maps a trial point into the domain. Ends at `tol`, after `max_steps`, or where no step along the Newton
-    direction reduces the residual.
+    One evaluation of `f` with its Jacobian per step, and one copy of it in the compiled program. `f` gets the
+    unknowns as a tuple of scalars. `project` maps a trial point into the domain. Ends at `tol`, after `max_steps`,
+    or where no step along the Newton direction reduces the residual.
     """
 
     def step_at(x: Array) -> tuple[Array, Array]:

@@ -300,3 +300,14 @@ def test_turning_price_is_a_peak_and_has_a_gradient():
     W = np.asarray(_solve(x, np.zeros((3, 5))).outcomes.welfare)
     assert W[1] > W[0] and W[1] > W[2]
     assert np.isfinite(float(slope)) and float(slope) > 0  # more harm: cheaper AI stops helping earlier
+
+
+def test_costs_of_the_best_supply_need_no_power():
+    """`supply_costs` is `production_costs` at (5.4), also where a tax stops one kind."""
+    p, u = MODEL.params(), MODEL.policy(low_quality_tax=0.2)
+    producers = solver.producers
+    cost = producers.unit_costs(p, u, p.z_O)
+    for net in (producers.Pair(0.3 * p.m, 0.7 * p.m), producers.Pair(-0.1 * p.m, 0.7 * p.m)):
+        q = producers.supply(p, net, cost)
+        short, long = producers.supply_costs(p, net, q), producers.production_costs(p, q, cost)
+        np.testing.assert_allclose([short.L, short.H], [long.L, long.H], rtol=1e-12, atol=0)
