@@ -1,0 +1,273 @@
+r"""The data flywheel: usage makes data, data makes capability, capability makes usage (1.8), (1.9).
+
+Data are in units of $D_0$: $d_i' = \delta_D (\Omega s_i/\bar s - d_i)$. A steady state with k leaders of the conditional share x each
+solves one condition in x; along the default path D~ and C stay fixed while $\Omega$ varies, $D_0 = \tilde D/(1+\Omega)$.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxecon.models.intelligence_capital import market, technology
+from jaxecon.models.intelligence_capital.equilibrium import Industry
+from jaxecon.models.intelligence_capital.params import Params, Policy
+from jaxecon.models.intelligence_capital.wrapper import NONE
+from jaxecon.numerics.roots import attach_derivative, bisect, find_root
+
+Scalar = Float[Array, ""]
+# Log odds of the leader's share above the symmetric one: dense near symmetry, up to a share of 1 - 10^-7.
+_ODDS = [16.0 * (j / 48) ** 3 for j in range(1, 49)]
+
+
+class Level(NamedTuple):
+    """Where along a path of the flywheel's strength: public data `D_0` and strength `Omega`."""
+
+    D_0: Scalar
+    Omega: Scalar
+
+
+def here(p: Params, at: Industry) -> Level:
+    """The industry's own public data and strength."""
+    return Level(technology.public_data(p), at.own_data)
+
+
+def on_default_path(p: Params, u: Policy, at: Industry, Omega: Scalar) -> Level:
+    r"""$D_0$ such that the symmetric effective data stay at the industry's D~ for any strength."""
+    return Level(at.Dt / technology.symmetric_data(p, u.data_sharing, Omega), Omega)
+
+
+def drift(p: Params, u: Policy, at: Industry, level: Level, d: Float[Array, " N"]) -> Float[Array, " N"]:
+    r"""$d_i' = \delta_D (\Omega s_i/\bar s - d_i)$, (1.8) in units of $D_0$ [R form; decay E]."""
+    Dt = level.D_0 * technology.effective_data(d, jnp.sum(d), u.data_sharing)
+    s = market.market_shares(p, u, technology.log_capability(p, at.ln_C, Dt), at.price)
+    return p.delta_D * (level.Omega * s / at.s - d)
+
+
+def effective_theta(p: Params, u: Policy, at: Industry) -> Scalar:
+    r"""$\theta/(1 + \rho(s))$ where prices follow: $\theta/(1 + s/(1-s)^2)$ with (1.4); $\theta$ at fixed prices."""
+    if p.price_response == "fixed":
+        return p.theta
+    return p.theta / (1 + market.share_response(p, u, at.s))
+
+
+def eigenvalue(p: Params, u: Policy, at: Industry, Omega: Scalar, eps_D: Scalar) -> Scalar:
+    r"""Antisymmetric eigenvalue, multiplicity N - 1: $\delta_D [\theta \epsilon_D \frac{(1-\phi) \Omega}{1 + \Omega (1-\phi+N\phi)} - 1]$."""
+    phi = u.data_sharing
+    gain = effective_theta(p, u, at) * eps_D * (1 - phi) * Omega / technology.symmetric_data(p, phi, Omega)
+    return p.delta_D * (gain - 1)
+
+
+def threshold(p: Params, u: Policy, at: Industry) -> Scalar:
+    r"""$\Omega^* = 1/[\theta \epsilon_D (1-\phi) - (1-\phi+N\phi)]$; $1/(\theta\epsilon_D - 1)$ without sharing (1.9) [D].
+
+    `NONE` where the symmetric state is stable at every strength.
+    """
+    phi = u.data_sharing
+    pull = effective_theta(p, u, at) * at.eps_D(p) * (1 - phi) - (1 - phi + p.N * phi)
+    return 1 / jnp.maximum(pull, 1 / NONE)
+
+
+def stabilizing_sharing(p: Params, u: Policy, at: Industry, Omega: Scalar) -> Scalar:
+    r"""The least $\phi$ at which strength $\Omega$ is stable, $\epsilon_D$ held: $(\theta\epsilon_D - 1 - 1/\Omega)/(\theta\epsilon_D + N - 1)$."""
+    pull = effective_theta(p, u, at) * at.eps_D(p)
+    return jnp.clip((pull - 1 - 1 / Omega) / (pull + p.N - 1), 0.0, 1.0)
+
+
+def branch_gap(p: Params, u: Policy, at: Industry, level: Level, x: Scalar, leaders: int = 1) -> Scalar:
+    r"""$\ln(x/y) - \theta (\ln A_x - \ln A_y) + c(p(x)) - c(p(y))$: zero at a steady state with shares x (leaders) and y."""
+    y = (1 - leaders * x) / (p.N - leaders)
+    total = p.N * level.Omega
+    Dt = [level.D_0 * technology.effective_data(total * s, total, u.data_sharing) for s in (x, y)]
+    high, low = (technology.log_capability(p, at.ln_C, v) for v in Dt)
+    gap = jnp.log(x) - jnp.log(y) - p.theta * (high - low)
+    if p.price_response == "bertrand":
+        cost = market.marginal_cost(p, u)
+        dear, cheap = (market.price_disutility(p, cost + market.margin(p, u, s)) for s in (x, y))
+        gap = gap + dear - cheap
+    return gap
+
+
+def share_at(p: Params, odds: Float[Array, "..."], leaders: int = 1) -> Float[Array, "..."]:
+    r"""Leaders' share at log odds above symmetry: $kx/(1-kx) = \frac{k}{N-k} e^{odds}$."""
+    even = jnp.log(leaders / (p.N - leaders))
+    return jax.nn.sigmoid(even + odds) / leaders
+
+
+class _Where(NamedTuple):
+    """What a root of the flywheel depends on."""
+
+    p: Params
+    u: Policy
+    at: Industry
+    level: Level
+
+
+def _leader_gap(odds: Scalar, w: _Where) -> Scalar:
+    return branch_gap(w.p, w.u, w.at, w.level, share_at(w.p, odds))
+
+
+def _leader_gap_vector(x: Float[Array, "1"], w: _Where) -> Float[Array, "1"]:
+    return _leader_gap(x[0], w)[None]
+
+
+def leader_share(p: Params, u: Policy, at: Industry, level: Level | None = None) -> Scalar:
+    """Share of the leader at the steady state farthest from symmetry (stable); 1/N where there is no other than the symmetric."""
+    w = _Where(p, u, at, here(p, at) if level is None else level)
+    odds = jnp.asarray(_ODDS, p.theta.dtype)
+    below = jax.vmap(lambda t: _leader_gap(t, lax.stop_gradient(w)))(odds) < 0
+    last = jnp.max(jnp.where(below, jnp.arange(len(_ODDS)), -1))
+    exists = (last >= 0) & (last < len(_ODDS) - 1)
+    low = odds[jnp.clip(last, 0, len(_ODDS) - 2)]
+    high = odds[jnp.clip(last, 0, len(_ODDS) - 2) + 1]
+    root = bisect(_leader_gap, low, high, w, steps=44)
+    root = attach_derivative(_leader_gap_vector, root[None], w, exists)[0]
+    top = share_at(p, odds[-1])
+    share = jnp.where(exists, share_at(p, root), 1 / p.N)
+    return jnp.where(last == len(_ODDS) - 1, top, share)
+
+
+def _strength_gap(ln_Omega: Scalar, args: tuple[_Where, Scalar]) -> Scalar:
+    w, x = args
+    return branch_gap(w.p, w.u, w.at, on_default_path(w.p, w.u, w.at, jnp.exp(ln_Omega)), x)
+
+
+def strength_of(p: Params, u: Policy, at: Industry, x: Float[Array, ""], leaders: int = 1, steps: int = 60) -> Scalar:
+    r"""The strength $\Omega$ at which x is a steady share of each leader: every branch is a graph over x. NaN if none."""
+
+    def gap(ln_Omega: Scalar, args: tuple) -> Scalar:
+        p, u, at, x = args
+        return branch_gap(p, u, at, on_default_path(p, u, at, jnp.exp(ln_Omega)), x, leaders)
+
+    low, high = -7.0 * jnp.ones_like(x), 9.0 * jnp.ones_like(x)
+    args = (p, u, at, x)
+    found = bisect(gap, low, high, args, steps=steps)
+    return jnp.where((gap(low, args) > 0) == (gap(high, args) > 0), jnp.nan, jnp.exp(found))
+
+
+def _fold_gaps(v: Float[Array, "2"], w: _Where) -> Float[Array, "2"]:
+    level = on_default_path(w.p, w.u, w.at, jnp.exp(v[1]))
+    gap, slope = jax.jvp(lambda t: _leader_gap(t, w._replace(level=level)), (v[0],), (jnp.ones_like(v[0]),))
+    return jnp.stack([gap, slope])
+
+
+def fold(p: Params, u: Policy, at: Industry) -> tuple[Scalar, Scalar]:
+    r"""Fold of the one-leader branch: the least strength with a one-leader steady state, and the leader's share there.
+
+    Duopoly: the branch leaves at $\Omega^*$ (pitchfork). `NONE` where no strength supports a leader.
+    """
+    star = threshold(p, u, at)
+    even = jnp.ones_like(star) / p.N
+    if p.N == 2:
+        return star, even
+    w = _Where(p, u, at, here(p, at))
+    odds = jnp.linspace(0.15, 9.0, 28, dtype=star.dtype)
+    guesses = jax.vmap(lambda t: strength_of(*lax.stop_gradient((p, u, at)), share_at(p, t), steps=18))(odds)
+    guesses = jnp.where(jnp.isnan(guesses), jnp.inf, guesses)
+    k = jnp.argmin(guesses)
+    any_ = jnp.isfinite(guesses[k])
+    start = jnp.stack([odds[k], jnp.log(jnp.where(any_, guesses[k], 1.0))])
+    root = find_root(_fold_gaps, start, w, max_step=0.5)
+    found = any_ & root.converged & (root.x[0] > 0)
+    Omega = jnp.where(found, jnp.exp(root.x[1]), NONE)
+    inside = found & (Omega < star)
+    return jnp.where(inside, Omega, star), jnp.where(inside, share_at(p, root.x[0]), even)
+
+
+def state_of(p: Params, level: Level, x: Scalar, leaders: int = 1) -> Float[Array, " N"]:
+    """Steady data over D_0 of all providers where the first `leaders` have the share x each."""
+    y = (1 - leaders * x) / (p.N - leaders)
+    first = jnp.arange(p.N) < leaders
+    return p.N * level.Omega * jnp.where(first, x, y)
+
+
+def growth_rates(
+    p: Params, u: Policy, at: Industry, level: Level, x: Scalar, leaders: int = 1
+) -> Float[Array, " k"]:
+    """All distinct eigenvalues of the autodiff Jacobian of (1.8) at a state with two kinds of providers, by symmetry.
+
+    Two kinds leave at most four: differences among leaders, among followers, and the two of the means.
+    """
+    d = state_of(p, level, x, leaders)
+    first = (jnp.arange(p.N) < leaders).astype(d.dtype)
+
+    def along(v: Float[Array, " N"]) -> Float[Array, " N"]:
+        return jax.jvp(lambda y: drift(p, u, at, level, y), (d,), (v,))[1]
+
+    by_leaders, by_followers = along(first), along(1 - first)
+    a, c, b, e = by_leaders[0], by_leaders[-1], by_followers[0], by_followers[-1]
+    half = (a + e) / 2
+    root = jnp.sqrt(jnp.maximum(((a - e) / 2) ** 2 + b * c, 0.0))
+    found = [half + root, half - root]
+    if leaders > 1:
+        found.append(along(jnp.zeros_like(d).at[0].set(1.0).at[1].set(-1.0))[0])
+    if p.N - leaders > 1:
+        found.append(along(jnp.zeros_like(d).at[-1].set(1.0).at[-2].set(-1.0))[-1])
+    return jnp.stack(found)
+
+
+class Branch(NamedTuple):
+    """A branch of steady states with k leaders: strength, each leader's share, and the largest growth rate."""
+
+    Omega: Float[Array, " n"]
+    share: Float[Array, " n"]
+    growth: Float[Array, " n"]
+
+
+def branch(p: Params, u: Policy, at: Industry, leaders: int = 1, points: int = 60, reach: float = 7.0) -> Branch:
+    """Continuation of the k-leader branch in the leaders' share, through threshold and fold, on both sides of symmetry."""
+    odds = jnp.linspace(-reach, reach, 2 * (points // 2), dtype=p.theta.dtype)
+    x = share_at(p, odds, leaders)
+
+    def one(x: Scalar) -> tuple[Scalar, Scalar]:
+        Omega = strength_of(p, u, at, x, leaders)
+        safe = jnp.where(jnp.isnan(Omega), 1.0, Omega)
+        rates = growth_rates(p, u, at, on_default_path(p, u, at, safe), x, leaders)
+        return Omega, jnp.where(jnp.isnan(Omega), jnp.nan, jnp.max(rates))
+
+    Omega, growth = lax.map(one, x)
+    return Branch(Omega, x, growth)
+
+
+def symmetric_branch(p: Params, u: Policy, at: Industry, Omega: Float[Array, " n"]) -> Branch:
+    """The symmetric state at each strength, with the largest growth rate of the autodiff Jacobian."""
+
+    def rate(v: Scalar) -> Scalar:
+        return jnp.max(growth_rates(p, u, at, on_default_path(p, u, at, v), jnp.ones_like(v) / p.N))
+
+    return Branch(Omega, jnp.full_like(Omega, 1 / p.N), lax.map(rate, Omega))
+
+
+def settle(
+    p: Params, u: Policy, at: Industry, level: Level, d: Float[Array, " N"], years: float = 600.0, steps: int = 600
+) -> Float[Array, " N"]:
+    """Data after so many years from `d`, by Runge-Kutta steps: where a path ends."""
+    h = years / steps
+
+    def body(_: int, d: Array) -> Array:
+        return runge_kutta(lambda y: drift(p, u, at, level, y), d, h)
+
+    return lax.fori_loop(0, steps, body, d)
+
+
+def runge_kutta(f, y: Array, h: Array | float) -> Array:
+    """One classical Runge-Kutta step of y' = f(y)."""
+    k1 = f(y)
+    k2 = f(y + h / 2 * k1)
+    k3 = f(y + h / 2 * k2)
+    k4 = f(y + h * k3)
+    return y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+
+
+def basin_boundary(p: Params, u: Policy, at: Industry, level: Level, steps: int = 24) -> Scalar:
+    """Share of all data that one provider must start with to end as the leader, the others equal, total data at rest."""
+    total = p.N * level.Omega
+
+    def wins(z: Scalar, _: None) -> Scalar:
+        start = total * jnp.where(jnp.arange(p.N) < 1, z, (1 - z) / (p.N - 1))
+        end = settle(p, u, at, level, start)
+        return end[0] / jnp.sum(end) - (0.5 * (1 + 1 / p.N) if p.N == 2 else 1.5 / p.N)
+
+    return bisect(wins, 1.02 / p.N * jnp.ones_like(level.Omega), 0.98 * jnp.ones_like(level.Omega), None, steps=steps)
