@@ -123,11 +123,11 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
 
 
 def _shares_again(p: Params, at: Industry) -> Scalar:
-    """Shares of all providers by the shared logit, less the solved one."""
+    """Shares by the shared logit among those who buy, times the share that buys at the solved values, less the solved ones."""
     value = p.theta * at.ln_A(p) - market.price_disutility(p, at.price)
-    outside = jnp.where(p.o > 0, jnp.log(jnp.where(p.o > 0, p.o, 1.0)), -jnp.inf)
-    s = logit_shares(jnp.broadcast_to(value, (p.N,)), outside)
-    return jnp.max(jnp.abs(s / at.s - 1))
+    inside = logit_shares(jnp.broadcast_to(value, (p.N,)), -jnp.inf)
+    buying = 1 / (1 + p.o * jnp.exp(-value) / p.N)
+    return jnp.max(jnp.abs(buying * inside / at.s - 1))
 
 
 def _pricing_residual(p: Params, u: Policy, at: Industry) -> Scalar:
@@ -170,8 +170,8 @@ def resource_welfare(p: Params, u: Policy, eq: Equilibrium) -> Scalar:
     inside = p.N * at.s
     outside = 1 - inside
     mixing = -inside * jnp.log(at.s)
-    has = p.o > 0
-    mixing = mixing + jnp.where(has, outside * jnp.log(jnp.where(has, p.o, 1.0) / jnp.where(has, outside, 1.0)), 0.0)
+    some = p.o != 0
+    mixing = mixing + jnp.where(some, outside * jnp.log(jnp.where(some, p.o, 1.0) / jnp.where(some, outside, 1.0)), 0.0)
     use = p.M / p.alpha * (mixing + inside * p.theta * ln_A) - positional_part(p, at)
     served = inside * market.users_demand(p, at.price)
     if p.pricing == "loglinear":
@@ -199,7 +199,7 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
         "pricing": _pricing_residual(p, u, at),
         "investment": _investment_residual(p, u, eq),
         "welfare": (found.welfare - again) / scale,
-        "flywheel": jnp.where(p.o > 0, 0.0, steady),
+        "flywheel": jnp.where(p.o != 0, 0.0, steady),
     }
 
 
