@@ -32,7 +32,7 @@ from jaxecon.core.results import provenance, settings
 
 # Points of one compiled call: many for a cheap equilibrium, few for a path, one after the other for agents.
 GROUPS = {"equilibrium": GROUP, "path": 16, "agents": 1, "optimization": 1}
-GRID = 31
+GRID = 25
 # Draws of an equilibrium from which a program that runs faster is worth its longer compilation.
 MANY = 20_000
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
