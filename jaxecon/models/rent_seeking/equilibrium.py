@@ -1,0 +1,132 @@
+r"""The rest point of rents and transparency at a constant AI capability: certificate, outcomes.
+
+Unknowns $(S, \rho)$, $\rho = R/(1+R)$: transparency drifts as much up as down, and rents decay as fast as they flow in.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from jaxecon.core import model as core
+from jaxecon.models.rent_seeking.choices import Gains, Means, gains, manipulation_benefit, mean_choices
+from jaxecon.models.rent_seeking.laws import advance, clarity, opacity
+from jaxecon.models.rent_seeking.params import Outcomes, Params, Policy
+from jaxecon.numerics.roots import attach_derivative, newton
+
+Scalar = Float[Array, ""]
+
+
+class Equilibrium(core.Equilibrium):
+    """A rest point: rents, transparency, and the agents' gains and mean choices there."""
+
+    R: Scalar
+    S: Scalar
+    gains: Gains
+    means: Means
+
+
+def choices_at(p: Params, u: Policy, A: Scalar, R: Scalar, S: Scalar) -> tuple[Gains, Means]:
+    """Gains and mean choices at a state."""
+    g = gains(p, u, A, R, S)
+    return g, mean_choices(p, g.X, g.Y)
+
+
+def conditions(y: Float[Array, "2"] | tuple[Array, ...], args: tuple[Params, Policy]) -> Float[Array, "2"]:
+    r"""$l(1-S) = q S$ in units of $l$, and $\delta R = \bar r + \bar m$ in units of $\delta(1 + R)$; `y` = (S, rho)."""
+    p, u = args
+    S, rho = y[0], y[1]
+    R = rho / (1 - rho)
+    _, means = choices_at(p, u, p.A, R, S)
+    up, down = clarity(p, u, p.A), opacity(p, means.r, means.m)
+    return jnp.stack([(1 - S) - down * S / up, rho - (1 - rho) * (means.r + means.m) / p.delta])
+
+
+def _ordered(y: Float[Array, "2"]) -> Float[Array, "2"]:
+    return jnp.stack([jnp.clip(y[0], 1e-6, 1.0), jnp.clip(y[1], 0.0, 1 - 1e-6)])
+
+
+def equilibrium(p: Params, u: Policy) -> Equilibrium:
+    """Solve for the rest point; the derivative is that of the implicit function theorem.
+
+    Where opacity breeds manipulation strongly there can be several rest points (none of 8192 draws of the box has two):
+    the one is taken that Newton reaches from S = .8, below full transparency, which is a rest point wherever nobody seeks
+    rents there, stable or not.
+    """
+    if p.law == "predator_prey":
+        R, S = p.gamma_pp / p.delta, p.d_pp / p.a_pp
+        g, means = choices_at(p, u, p.A, R, S)
+        status = jnp.where(S <= 1, core.SOLVED, CLOUDLESS).astype(jnp.int32)
+        return Equilibrium(status, R, S, g, means)
+    fixed = lax.stop_gradient((p, u))
+    start = jnp.stack([0.8 + jnp.zeros_like(p.A), 0.3 + jnp.zeros_like(p.A)])
+    tol = 1e-12 if jnp.finfo(start.dtype).bits == 64 else 1e-6
+    root = newton(conditions, start, fixed, tol=tol, max_steps=40, max_step=0.3, project=_ordered)
+    y = attach_derivative(conditions, root.x, (p, u), root.converged)
+    S, R = y[0], y[1] / (1 - y[1])
+    g, means = choices_at(p, u, p.A, R, S)
+    status = jnp.where(root.converged, core.SOLVED, core.NOT_CONVERGED).astype(jnp.int32)
+    return Equilibrium(status, R, S, g, means)
+
+
+CLOUDLESS = core.FIRST_REASON
+REASONS = {CLOUDLESS: ("CLOUDLESS", "the predator-prey law rests at a transparency d/a above 1: no rest point")}
+
+
+def loss(p: Params, R: Scalar, S: Scalar) -> Scalar:
+    r"""$L(R, S) = \phi R^2 + \psi (1 - S)^2$ [D]."""
+    return p.phi * R**2 + p.psi * (1 - S) ** 2
+
+
+def policy_cost(p: Params, u: Policy) -> Scalar:
+    r"""Real cost of policy (6.4) [R]: $k_t(\tau_r^2 + \tau_m^2) + k_d\,detection^2 + k_f F^2 + k_m\,mandate^2$, $F = F_0 + fine$."""
+    return (
+        p.kt * (u.rent_tax**2 + u.manipulation_tax**2)
+        + p.kd * u.detection**2
+        + p.kf * (p.F_0 + u.fine) ** 2
+        + p.km * u.transparency_mandate**2
+    )
+
+
+def revenue(p: Params, u: Policy, g: Gains, means: Means) -> Scalar:
+    r"""Taxes and fines, paid when detected: $\pi[\tau_r \bar r + (\tau_m + F)\bar m]$; a transfer."""
+    return g.pi * (u.rent_tax * means.r + (u.manipulation_tax + p.F_0 + u.fine) * means.m)
+
+
+def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
+    """All outcomes of a rest point."""
+    L, cost, means = loss(p, eq.R, eq.S), policy_cost(p, u), eq.means
+    return Outcomes(
+        welfare=means.output - L - cost,
+        loss=L,
+        rents=eq.R,
+        transparency=eq.S,
+        traditional_effort=means.r,
+        manipulation_effort=means.m,
+        rent_seekers=means.active,
+        output=means.output,
+        policy_cost=cost,
+        revenue=revenue(p, u, eq.gains, means),
+        detection_probability=eq.gains.pi,
+        traditional_gain=eq.gains.X,
+        manipulation_gain=eq.gains.Y,
+        manipulation_benefit=manipulation_benefit(p, p.A),
+        inflow=means.r + means.m,
+    )
+
+
+def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
+    """Unit-free residuals: the laws of motion, a year long, leave the rest point where it is, and nobody works more than
+    a unit of time."""
+    R, S = advance(p, u, p.A, eq.R, eq.S, eq.means.r, eq.means.m)
+    ceiling = p.w * jnp.exp(p.sd**2 / 2)
+    overdrawn = jnp.maximum(eq.means.output / ceiling - 1, 0.0) + jnp.maximum(eq.means.r + eq.means.m - 1, 0.0)
+    return {"rents": (R - eq.R) / (1 + eq.R), "transparency": S - eq.S, "time": overdrawn}
+
+
+def branches(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Bool[Array, ""]]:
+    """Which kind of rest point it is."""
+    return {
+        "NO_TRADITIONAL_RENTS": eq.means.r <= 1e-12,
+        "NO_MANIPULATION": eq.means.m <= 1e-12,
+        "MANIPULATION_LEADS": eq.gains.Y > eq.gains.X,
+    }
