@@ -108,13 +108,13 @@ def _costs_times(p: Params, x: Scalar) -> Params:
     return eqx.tree_at(lambda q: (q.kt, q.kd, q.kf, q.km), p, (x * p.kt, x * p.kd, x * p.kf, x * p.km))
 
 
-def governed_end(p: Params, u: Policy, *, constant: bool) -> tuple[Scalar, Scalar]:
+def governed_end(p: Params, u: Policy, *, constant: bool, steps: int = 300) -> tuple[Scalar, Scalar]:
     """S after 60 years under the optimal policy, and R there as a share of R under laissez-faire.
 
     Under a Ramsey path the policy of year 60 is the one that is held from then on.
     """
     time = jnp.arange(YEARS + HELD, dtype=p.A.dtype)
-    best = optimal_policy(p, u, constant=constant).policy
+    best = optimal_policy(p, u, constant=constant, steps=steps).policy
     held = jax.tree.map(lambda x: jnp.append(x, jnp.full(HELD, x[-1])) if x.ndim else x, best)
     governed, free = path(p, held, time), path(p, u, time)
     return governed.transparency[YEARS], governed.rents[YEARS] / free.rents[YEARS]
@@ -134,7 +134,7 @@ def cost_boundary(p: Params, u: Policy, steps: int = 8) -> Scalar:
     ends = jnp.log(jnp.asarray([1 / 256, 16.0], p.A.dtype))
 
     def holds(x: Scalar) -> Array:
-        S, ratio = governed_end(_costs_times(p, jnp.exp(x)), u, constant=True)
+        S, ratio = governed_end(_costs_times(p, jnp.exp(x)), u, constant=True, steps=100)
         return (S >= 0.9) & (ratio <= 0.1)
 
     def halve(_: int, pair: Array) -> Array:

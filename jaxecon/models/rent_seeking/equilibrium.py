@@ -1,7 +1,10 @@
 r"""The rest point of rents and transparency at a constant AI capability: certificate, outcomes.
 
-Unknowns $(S, \rho)$, $\rho = R/(1+R)$: transparency drifts as much up as down, and rents decay as fast as they flow in.
+The unknown is transparency S, which drifts as much up as down; under capture detection depends on rents, and
+$\rho = R/(1+R)$ is a second unknown: rents decay as fast as they flow in.
 """
+
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
@@ -11,7 +14,7 @@ from jaxecon.core import model as core
 from jaxecon.models.rent_seeking.choices import Gains, Means, gains, manipulation_benefit, mean_choices
 from jaxecon.models.rent_seeking.laws import advance, clarity, opacity
 from jaxecon.models.rent_seeking.params import Outcomes, Params, Policy
-from jaxecon.numerics.roots import attach_derivative, newton
+from jaxecon.numerics.roots import attach_derivative, first_success, newton
 
 Scalar = Float[Array, ""]
 
@@ -31,26 +34,58 @@ def choices_at(p: Params, u: Policy, A: Scalar, R: Scalar, S: Scalar) -> tuple[G
     return g, mean_choices(p, g.X, g.Y)
 
 
-def conditions(y: Float[Array, "2"] | tuple[Array, ...], args: tuple[Params, Policy]) -> Float[Array, "2"]:
-    r"""$l(1-S) = q S$ in units of $l$, and $\delta R = \bar r + \bar m$ in units of $\delta(1 + R)$; `y` = (S, rho)."""
+def conditions(y: Float[Array, " k"] | tuple[Array, ...], args: tuple[Params, Policy]) -> Float[Array, " k"]:
+    r"""$l(1-S) = q S$ in units of $l$; under capture also $\delta R = \bar r + \bar m$ in units of $\delta(1 + R)$."""
     p, u = args
-    S, rho = y[0], y[1]
-    R = rho / (1 - rho)
-    _, means = choices_at(p, u, p.A, R, S)
+    S = y[0]
+    rho = y[1] if p.capture else jnp.zeros_like(S)
+    _, means = choices_at(p, u, p.A, rho / (1 - rho), S)
     up, down = clarity(p, u, p.A), opacity(p, means.r, means.m)
-    return jnp.stack([(1 - S) - down * S / up, rho - (1 - rho) * (means.r + means.m) / p.delta])
+    clear = (1 - S) - down * S / up
+    return jnp.stack([clear, rho - (1 - rho) * (means.r + means.m) / p.delta] if p.capture else [clear])
 
 
-def _ordered(y: Float[Array, "2"]) -> Float[Array, "2"]:
-    return jnp.stack([jnp.clip(y[0], 1e-6, 1.0), jnp.clip(y[1], 0.0, 1 - 1e-6)])
+class Start(NamedTuple):
+    """Where Newton begins, and the most transparency a rest point may have."""
+
+    y: Float[Array, " k"]
+    ceiling: Scalar
+
+
+def starts(args: tuple[Params, Policy]) -> Start:
+    """Where transparency would settle if choices stayed as they are at S = .95 (nearly always close), then from below.
+
+    Where transparency falls at the first start the rest point lies below it, and S = 1, a rest point wherever nobody
+    seeks rents there, is not the one that a path reaches.
+    """
+    p, u = args
+    S, R = jnp.full_like(p.A, 0.95), jnp.full_like(p.A, 0.1)
+    g = gains(p, u, p.A, R, S)
+    means = mean_choices(p, g.X, g.Y, nodes=3)
+    up, down = clarity(p, u, p.A), opacity(p, means.r, means.m)
+    S = jnp.minimum(up / (up + down), 0.9999)
+    guesses = jnp.stack([S, jnp.zeros_like(S), 0.5 * S])
+    y = jnp.stack([guesses, jnp.full_like(guesses, 0.1)][: 2 if p.capture else 1], axis=1)
+    g = gains(p, u, p.A, R, S)
+    means = mean_choices(p, g.X, g.Y, nodes=3)
+    falls = (1 - S) * up < opacity(p, means.r, means.m) * S
+    return Start(y, jnp.broadcast_to(jnp.where(falls, jnp.minimum(1.02 * S, 1.0), 1.0), guesses.shape))
+
+
+def _attempt(start: Start, args: tuple[Params, Policy]) -> tuple[Float[Array, " k"], Bool[Array, ""]]:
+    tol = 1e-12 if jnp.finfo(start.y.dtype).bits == 64 else 1e-6
+    most = jnp.full_like(start.y, 1 - 1e-6).at[0].set(start.ceiling)
+    root = newton(
+        conditions, start.y, args, tol=tol, max_steps=40, max_step=0.3, project=lambda y: jnp.clip(y, 0.0, most)
+    )
+    return root.x, root.converged
 
 
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
     """Solve for the rest point; the derivative is that of the implicit function theorem.
 
     Where opacity breeds manipulation strongly there can be several rest points (none of 8192 draws of the box has two):
-    the one is taken that Newton reaches from S = .8, below full transparency, which is a rest point wherever nobody seeks
-    rents there, stable or not.
+    the one is taken that `starts` leads to.
     """
     if p.law == "predator_prey":
         R, S = p.gamma_pp / p.delta, p.d_pp / p.a_pp
@@ -58,13 +93,16 @@ def equilibrium(p: Params, u: Policy) -> Equilibrium:
         status = jnp.where(S <= 1, core.SOLVED, CLOUDLESS).astype(jnp.int32)
         return Equilibrium(status, R, S, g, means)
     fixed = lax.stop_gradient((p, u))
-    start = jnp.stack([0.8 + jnp.zeros_like(p.A), 0.3 + jnp.zeros_like(p.A)])
-    tol = 1e-12 if jnp.finfo(start.dtype).bits == 64 else 1e-6
-    root = newton(conditions, start, fixed, tol=tol, max_steps=40, max_step=0.3, project=_ordered)
-    y = attach_derivative(conditions, root.x, (p, u), root.converged)
-    S, R = y[0], y[1] / (1 - y[1])
-    g, means = choices_at(p, u, p.A, R, S)
-    status = jnp.where(root.converged, core.SOLVED, core.NOT_CONVERGED).astype(jnp.int32)
+    x, found = first_success(_attempt, starts, fixed)
+    y = attach_derivative(conditions, x, (p, u), found)
+    S = y[0]
+    if p.capture:
+        R = y[1] / (1 - y[1])
+        g, means = choices_at(p, u, p.A, R, S)
+    else:
+        g, means = choices_at(p, u, p.A, jnp.zeros_like(S), S)
+        R = (means.r + means.m) / p.delta
+    status = jnp.where(found, core.SOLVED, core.NOT_CONVERGED).astype(jnp.int32)
     return Equilibrium(status, R, S, g, means)
 
 

@@ -52,9 +52,9 @@ class Params(eqx.Module):
     det_0: Float[Array, ""] = parameter(
         0.1, unit="1", doc="detection effort without policy", source=_BASELINE, bounds=(0.0, 10.0)
     )
-    capture: Float[Array, ""] = parameter(
-        0.0, unit="1", doc="regulatory capture: share of detection that ever more rents disable (0 off, 1 full)",
-        source="switch of the specification", bounds=(0.0, 1.0), box="fixed",
+    capture: int = parameter(
+        0, unit="1", doc="regulatory capture: 1 if rents disable the share R/(1+R) of detection", kind="integer",
+        bounds=(0, 1), source="switch of the specification",
     )  # fmt: skip
     # Transparency (6.3) and rents (6.2)
     alpha_0: Float[Array, ""] = parameter(
