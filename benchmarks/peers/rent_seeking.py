@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import root
 from scipy.special import ndtr
 
-_Z, _WEIGHT = np.polynomial.hermite_e.hermegauss(7)
+_Z, _WEIGHT = np.polynomial.hermite_e.hermegauss(5)
 _WEIGHT = _WEIGHT / _WEIGHT.sum()
 _NODES = np.outer(_WEIGHT, _WEIGHT)
 INSTRUMENTS = ("rent_tax", "manipulation_tax", "detection", "fine", "transparency_mandate")

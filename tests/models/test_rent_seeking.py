@@ -57,7 +57,7 @@ def test_best_reply_solves_the_agents_problem():
 
 @pytest.mark.parametrize("X, Y", [(1.2, 0.4), (1.4, 1.5), (0.5, 1.3), (3.0, 2.9), (4.0, 1.0), (-0.5, -0.2)])
 def test_means_equal_brute_force(X, Y):
-    """Fine midpoint rules in all three types; the stated error of the nodes is 2e-6."""
+    """Fine midpoint rules in all three types; the stated error of the nodes is 5e-6."""
     from scipy.stats import norm
 
     at = norm.ppf((np.arange(40) + 0.5) / 40)
@@ -70,8 +70,8 @@ def test_means_equal_brute_force(X, Y):
 
 def test_quadrature_error_is_as_stated():
     for X, Y in ((1.2, 0.4), (1.4, 1.5), (0.5, 1.3)):
-        few, many = (np.array(mean_choices(P, *scalars(X, Y), nodes=n)) for n in (7, 25))
-        assert np.max(np.abs(few - many)) < 3e-6
+        few, many = (np.array(mean_choices(P, *scalars(X, Y), nodes=n)) for n in (5, 25))
+        assert np.max(np.abs(few - many)) < 5e-6
 
 
 def test_smooth_reply_approaches_the_exact_one():
@@ -225,7 +225,7 @@ def test_identical_agents_rest():
 
 @pytest.mark.slow
 def test_threshold_capability_is_where_rents_are_lowest():
-    p = dataclasses.replace(P, w=0.05, sd=0.05, dB_0=0.05, dB_1=0.02, F_0=0.1)
+    p = dataclasses.replace(P, w=0.3, dB_0=0.3)
 
     def of_b(b):
         return threshold.threshold_capability(dataclasses.replace(p, b=b), U).A
@@ -266,14 +266,14 @@ def test_gradient_through_time_equals_riccati_in_the_linear_quadratic_case():
     against the finite-horizon Riccati recursion of the same linear law, to 1e-8."""
     p = dataclasses.replace(
         P, beta_m=0.0, beta_r=0.0, alpha_0=0.0, alpha=0.0, A=0.0, A_0=0.0, w=1e-3, sd=1e-3, dB_0=0.0, kf=0.0,
-        kt=0.5, c_x=0.0, psi=0.0, delta=0.1, S_0=0.4, det_0=2.0, F_0=5.0,
+        kt=20.0, c_x=0.0, psi=0.0, delta=0.1, S_0=0.4, det_0=2.0, F_0=5.0,
     )  # fmt: skip
     pi = 1 - np.exp(-2.0)
     # r = (b (1 - S) - pi tau - w)/c_r, with the means that heterogeneity of .001 leaves.
     inverse, w_inverse = np.exp(0.5e-6) / 2, 1e-3 * np.exp(1e-6) / 2
     slope, inflow = pi * inverse, 1.2 * inverse - w_inverse
     T = regulator.YEARS
-    phi, kappa, beta, a = 1.0, 0.5, 0.95, 0.9
+    phi, kappa, beta, a = 1.0, 20.0, 0.95, 0.9
     P_, q = np.zeros(T + 1), np.zeros(T + 1)
     rule = []
     for t in reversed(range(T)):

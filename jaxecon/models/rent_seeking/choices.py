@@ -16,7 +16,7 @@ from jaxecon.models.rent_seeking.params import Params, Policy
 
 Scalar = Float[Array, ""]
 # Nodes an axis for ln c_r and ln c_m; w is integrated in closed form, so that nothing has a kink at a node.
-NODES = 7
+NODES = 5
 
 
 class Gains(NamedTuple):
@@ -124,7 +124,7 @@ def mean_choices(p: Params, X: Scalar, Y: Scalar, nodes: int = NODES) -> Means:
 
     As w falls an agent uses the better effort alone, then both, then all time; in between efforts are linear in w. So a
     best reply is a sum of terms $(k - w)^+$ whose means are known, and Gauss-Hermite nodes for the two curvatures meet
-    no kink (seven an axis: 2e-6).
+    no kink (five an axis: 5e-6).
     """
     z, weight = np.polynomial.hermite_e.hermegauss(nodes)
     z, weight = jnp.asarray(z, p.w.dtype), jnp.asarray(weight / weight.sum(), p.w.dtype)

@@ -6,6 +6,7 @@ $\rho = R/(1+R)$ is a second unknown: rents decay as fast as they flow in.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
@@ -53,23 +54,34 @@ class Start(NamedTuple):
 
 
 def starts(args: tuple[Params, Policy]) -> Start:
-    """Where transparency would settle if choices stayed as they are at S = .95 (nearly always close), then from below.
+    """Starts for the lowest rest point, where a society that begins opaque ends up; it is stable.
 
-    Where transparency falls at the first start the rest point lies below it, and S = 1, a rest point wherever nobody
-    seeks rents there, is not the one that a path reaches.
+    Nearly always transparency settles close to where it would if choices stayed as they are at S = .95; a few points
+    below, on a coarse population, tell whether it gets stuck earlier. Full transparency is a rest point wherever nobody
+    seeks rents there, but often one that no path reaches: it counts only if transparency rises all the way.
     """
     p, u = args
-    S, R = jnp.full_like(p.A, 0.95), jnp.full_like(p.A, 0.1)
-    g = gains(p, u, p.A, R, S)
-    means = mean_choices(p, g.X, g.Y, nodes=3)
-    up, down = clarity(p, u, p.A), opacity(p, means.r, means.m)
-    S = jnp.minimum(up / (up + down), 0.9999)
-    guesses = jnp.stack([S, jnp.zeros_like(S), 0.5 * S])
+    R = jnp.full_like(p.A, 0.1)
+    up = clarity(p, u, p.A)
+
+    def down_at(S: Scalar) -> Scalar:
+        g = gains(p, u, p.A, R, S)
+        means = mean_choices(p, g.X, g.Y, nodes=3)
+        return opacity(p, means.r, means.m)
+
+    guess = jnp.minimum(up / (up + down_at(jnp.full_like(p.A, 0.95))), 0.9999)
+    points = guess * jnp.asarray([0.05, 0.2, 0.4, 0.6, 0.8, 1.0], p.A.dtype)
+    rise = (1 - points) - jax.vmap(down_at)(points) * points / up
+    stuck = rise < 0
+    j = jnp.argmax(stuck)
+    hi, at_hi = points[j], rise[j]
+    lo, at_lo = jnp.where(j > 0, points[j - 1], 0.0), jnp.where(j > 0, rise[j - 1], 1.0)
+    between = lo + (hi - lo) * at_lo / (at_lo - jnp.minimum(at_hi, -1e-300))
+    first = jnp.where(jnp.any(stuck), between, guess)
+    guesses = jnp.stack([first, 0.5 * (lo + hi), lo])
     y = jnp.stack([guesses, jnp.full_like(guesses, 0.1)][: 2 if p.capture else 1], axis=1)
-    g = gains(p, u, p.A, R, S)
-    means = mean_choices(p, g.X, g.Y, nodes=3)
-    falls = (1 - S) * up < opacity(p, means.r, means.m) * S
-    return Start(y, jnp.broadcast_to(jnp.where(falls, jnp.minimum(1.02 * S, 1.0), 1.0), guesses.shape))
+    ceiling = jnp.where(jnp.any(stuck), jnp.minimum(1.02 * hi, 1.0), 1.0)
+    return Start(y, jnp.broadcast_to(ceiling, guesses.shape))
 
 
 def _attempt(start: Start, args: tuple[Params, Policy]) -> tuple[Float[Array, " k"], Bool[Array, ""]]:
@@ -85,7 +97,7 @@ def equilibrium(p: Params, u: Policy) -> Equilibrium:
     """Solve for the rest point; the derivative is that of the implicit function theorem.
 
     Where opacity breeds manipulation strongly there can be several rest points (none of 8192 draws of the box has two):
-    the one is taken that `starts` leads to.
+    this is the lowest, as far as `starts` can tell.
     """
     if p.law == "predator_prey":
         R, S = p.gamma_pp / p.delta, p.d_pp / p.a_pp
