@@ -10,6 +10,9 @@ from pathlib import Path
 
 from jaxecon.core.discovery import model_names
 
+# The report of these two alone has a bar of its own.
+FIRST = ("supply_shock", "information_pollution")
+
 
 def _seconds(arguments: list[str], cache: Path) -> float:
     env = {**os.environ, "JAXECON_CACHE": str(cache)}
@@ -28,16 +31,11 @@ def measure(device: str) -> list[dict]:
             warm = sorted(_seconds(["solve", name, "--json"], Path(folder)) for _ in range(3))[1]
         rows.append({"work": f"jaxecon solve {name}, cold", "ours_s": cold, "bar": 8.0, "bar_is": "seconds, at most"})
         rows.append({"work": f"jaxecon solve {name}, cached", "ours_s": warm, "bar": 4.0, "bar_is": "seconds, at most"})
-    with tempfile.TemporaryDirectory() as folder:
-        report = _seconds(["report", "-o", str(Path(folder) / "report.html")], Path(folder) / "cache")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    rows.append(
-        {
-            "work": "jaxecon report, all models, cold",
-            "ours_s": report,
-            "peak_gb": peak,
-            "bar": 120.0,
-            "bar_is": "seconds, at most",
-        }
-    )
+    for models, words, bar in ((FIRST, "supply_shock and information_pollution", 120.0), ((), "all models", 480.0)):
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "report.html"
+            seconds = _seconds(["report", *models, "-o", str(out)], Path(folder) / "cache")
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        row = {"work": f"jaxecon report, {words}, cold", "ours_s": seconds, "peak_gb": peak}
+        rows.append(row | {"bar": bar, "bar_is": "seconds, at most"})
     return rows
