@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import qmc
 
 from jaxecon import claims, evaluate
-from jaxecon.analysis.batch import Response, evaluate_rows
+from jaxecon.analysis.batch import MANY, Response, evaluate_rows
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.discovery import load, model_names
 from jaxecon.core.errors import InputError
@@ -101,13 +101,19 @@ def test_baseline_solves_jits_and_is_reproducible(model):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
-def _rows(model, points, policies=None):
+def _names(model):
+    return tuple([*_real(model.Params), *_real(model.Policy)])
+
+
+def _values(model, points):
+    """Every number of single points under laissez-faire, `[point, name]`."""
+    u = model.policy()
+    return np.array([[float(getattr(p if hasattr(p, n) else u, n)) for n in _names(model)] for p in points])
+
+
+def _rows(model, points):
     """Outcomes, largest residual and status of single points, through the batch that every analysis uses."""
-    names = tuple([*_real(model.Params), *_real(model.Policy)])
-    n = len(points)
-    values = [[float(getattr(p if hasattr(p, k) else u, k)) for k in names]
-              for p, u in zip(points, policies or [model.policy()] * n, strict=True)]  # fmt: skip
-    return evaluate_rows(Response(model), model.params(), model.policy(), names, np.array(values))
+    return evaluate_rows(Response(model), model.params(), model.policy(), _names(model), _values(model, points))
 
 
 def _points(batch, n):
@@ -119,6 +125,19 @@ def test_residuals_in_the_box(model):
     residual, status = found[:, -2], found[:, -1]
     assert np.all(status == 0), {model.reason(s) for s in status[status != 0]}
     assert np.max(residual) <= 1e-8
+
+
+@pytest.mark.slow
+def test_a_large_study_gets_the_numbers_of_a_small_one(model):
+    """The program of large studies (full effort, barriers) against that of small ones, at points of the box."""
+    points = _values(model, _points(_box_points(model, 256, seed=11), 256))
+    small, large = (
+        evaluate_rows(Response(model), model.params(), model.policy(), _names(model), points, study=n)
+        for n in (len(points), MANY)
+    )
+    np.testing.assert_array_equal(small[:, -1], large[:, -1])
+    np.testing.assert_allclose(small[:, :-2], large[:, :-2], rtol=1e-8, atol=1e-9)
+    assert np.max(large[large[:, -1] == 0, -2]) <= 1e-8
 
 
 @quick_jit

@@ -142,7 +142,8 @@ def evaluate_rows(
     """Rows of outcomes, largest residual and status at any number of points; shape `[n, outcomes + 2]`.
 
     `study`: points of the whole study of which these are a part; it decides how well the program is compiled, so that
-    the numbers do not depend on how a study is cut. On a CPU two groups run side by side: a compiled call holds no lock of Python, and keeps one core busy at best.
+    the numbers do not depend on how a study is cut. On a CPU two groups run side by side: a compiled call holds no lock
+    of Python, and keeps one core busy at best.
     """
     cpu = jax.default_backend() == "cpu"
     wide = WIDE if cpu else CHUNK

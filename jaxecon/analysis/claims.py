@@ -154,9 +154,12 @@ class _Task:
     u: Any
     seed: int
     boundary: bool
+    leaders: Mapping[Any, str]
 
     def key(self, claim: Claim) -> Any:
-        return jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(claim.id.encode()))
+        """Of the claim's id; claims that share a program have the key of the model's first of them, whichever are asked for."""
+        name = self.leaders.get(claim.joint, claim.id) if claim.joint else claim.id
+        return jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(name.encode()))
 
     def margins(self, group: Group, points: np.ndarray) -> np.ndarray:
         """Margins `[point, part]` of all claims of a group, a block of points at a time through one compiled function."""
@@ -310,9 +313,10 @@ def claims(
         rejected=sample.rejected,
     )  # fmt: skip
     found: dict[str, ClaimResult] = {}
+    leaders = {group[0].joint: group[0].id for group in claim_groups(model.claims)}
     with jax.enable_x64(precision == "float64"):
         given = np.asarray(get_values(p, u, box.names), float)
-        task = _Task(box, np.concatenate([given[None], sample.points]), p, u, int(seed), boundary)
+        task = _Task(box, np.concatenate([given[None], sample.points]), p, u, int(seed), boundary, leaders)
         for group in claim_groups(family[name] for name in dict.fromkeys(chosen)):
             for result in _check(task, group, draws, record):
                 found[result.id] = result

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxecon.core.fields import with_fields
 from jaxecon.core.model import Claim, claim_of_parts, part_of
 from jaxecon.economics.production import ces_unit_cost
 from jaxecon.models.information_pollution import index, platform, producers
@@ -17,7 +18,6 @@ from jaxecon.models.information_pollution.planner import (
     market_welfare,
     perfect_identification,
     unconstrained_planner,
-    with_instruments,
 )
 from jaxecon.models.information_pollution.portfolio import (
     COMPUTE,
@@ -117,7 +117,7 @@ def _no_single(p: Params, u: Policy, key) -> Scalar:
 def _prohibition(p: Params, u: Policy, key) -> Scalar:
     """At u_0 = 0: tolerance 1e-4 less what a prohibitive tax alone leaves of first best."""
     corner = eqx.tree_at(lambda q: q.u_0, _ideal(p), jnp.zeros_like(p.u_0))
-    ban = with_instruments(u, (TAX,), jnp.full((1,), 3.0, p.p_A.dtype))
+    ban = with_fields(u, (TAX,), jnp.full((1,), 3.0, p.p_A.dtype))
     return 1e-4 - jnp.abs(margins_planner(corner).value - market_welfare(corner, ban))
 
 

@@ -16,7 +16,7 @@ from jaxecon.models.rent_seeking.dynamics import capability, policy_path
 from jaxecon.models.rent_seeking.equilibrium import loss, policy_cost
 from jaxecon.models.rent_seeking.laws import advance
 from jaxecon.models.rent_seeking.params import Params, Policy
-from jaxecon.numerics.agents import normals, simulate, uniforms, weighted_mean
+from jaxecon.numerics.agents import normals, simulate, uniforms
 
 Scalar = Float[Array, ""]
 
@@ -70,18 +70,17 @@ def run(key: PRNGKeyArray, p: Params, u: Policy, n: int, periods: int, smooth: b
             r, m = best_reply(g.X, g.Y, types.w, types.c_r, types.c_m, p.c_x)
         caught = g.pi if smooth else (uniforms(draw, n, p.w.dtype) < g.pi).astype(p.w.dtype)
         active = 1 - jnp.exp(-(r + m) / p.temperature) if smooth else (r + m > 0).astype(p.w.dtype)
-        everyone = jnp.ones_like(r)
-        mean_r, mean_m = weighted_mean(r, everyone), weighted_mean(m, everyone)
-        output = weighted_mean(types.w * (1 - r - m), everyone)
+        mean_r, mean_m = jnp.mean(r), jnp.mean(m)
+        output = jnp.mean(types.w * (1 - r - m))
         paid = caught * (v.rent_tax * r + (v.manipulation_tax + p.F_0 + v.fine) * m)
         seen = {
             "rents": R,
             "transparency": S,
             "traditional_effort": mean_r,
             "manipulation_effort": mean_m,
-            "rent_seekers": weighted_mean(active, everyone),
-            "detected": weighted_mean(active * caught, everyone),
-            "revenue": weighted_mean(paid, everyone),
+            "rent_seekers": jnp.mean(active),
+            "detected": jnp.mean(active * caught),
+            "revenue": jnp.mean(paid),
             "output": output,
             "welfare": output - loss(p, R, S) - policy_cost(p, v),
         }

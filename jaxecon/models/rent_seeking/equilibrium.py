@@ -18,6 +18,8 @@ from jaxecon.models.rent_seeking.params import Outcomes, Params, Policy
 from jaxecon.numerics.roots import attach_derivative, first_success, newton
 
 Scalar = Float[Array, ""]
+NO_REST_POINT = core.FIRST_REASON
+REASONS = {NO_REST_POINT: ("NO_REST_POINT", "the predator-prey law would rest at a transparency d/a above 1")}
 
 
 class Equilibrium(core.Equilibrium):
@@ -102,7 +104,7 @@ def equilibrium(p: Params, u: Policy) -> Equilibrium:
     if p.law == "predator_prey":
         R, S = p.gamma_pp / p.delta, p.d_pp / p.a_pp
         g, means = choices_at(p, u, p.A, R, S)
-        status = jnp.where(S <= 1, core.SOLVED, CLOUDLESS).astype(jnp.int32)
+        status = jnp.where(S <= 1, core.SOLVED, NO_REST_POINT).astype(jnp.int32)
         return Equilibrium(status, R, S, g, means)
     fixed = lax.stop_gradient((p, u))
     x, found = first_success(_attempt, starts, fixed)
@@ -116,10 +118,6 @@ def equilibrium(p: Params, u: Policy) -> Equilibrium:
         R = (means.r + means.m) / p.delta
     status = jnp.where(found, core.SOLVED, core.NOT_CONVERGED).astype(jnp.int32)
     return Equilibrium(status, R, S, g, means)
-
-
-CLOUDLESS = core.FIRST_REASON
-REASONS = {CLOUDLESS: ("CLOUDLESS", "the predator-prey law rests at a transparency d/a above 1: no rest point")}
 
 
 def loss(p: Params, R: Scalar, S: Scalar) -> Scalar:

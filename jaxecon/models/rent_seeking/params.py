@@ -5,7 +5,6 @@ from jaxtyping import Array, Float
 
 from jaxecon.core.fields import instrument, outcome, parameter
 
-_PAPER = "paper 6; value: reconstruction"
 _BASELINE = "baseline of the specification, assumed"
 
 
@@ -38,12 +37,12 @@ class Params(eqx.Module):
         bounds=(1e-3, 1.0),
     )  # fmt: skip
     dB_0: Float[Array, ""] = parameter(
-        0.2, unit="output per unit of time", doc="extra benefit of manipulation without AI", grade="R",
-        source="documented object DeltaB_AI, assumed value", bounds=(0.0, 20.0),
+        0.2, unit="output per unit of time", doc="extra benefit of manipulation without AI",
+        source="documented object DeltaB_AI [D], assumed form and value", bounds=(0.0, 20.0),
     )  # fmt: skip
     dB_1: Float[Array, ""] = parameter(
         0.3, unit="output per unit of time", doc="slope of the extra benefit of manipulation in AI capability",
-        source="documented object DeltaB_AI, assumed value", bounds=(0.0, 20.0),
+        source="documented object DeltaB_AI [D], assumed form and value", bounds=(0.0, 20.0),
     )  # fmt: skip
     F_0: Float[Array, ""] = parameter(
         0.5, unit="output per unit of time", doc="fine on detected manipulation before policy", source=_BASELINE,
@@ -70,7 +69,7 @@ class Params(eqx.Module):
         0.2, unit="1/yr", doc="opacity per unit of traditional rent-seeking", source=_BASELINE, bounds=(0.0, 20.0)
     )
     delta: Float[Array, ""] = parameter(
-        0.2, unit="1/yr", doc="decay of rents", grade="D", source="R* = gamma/delta documented, value assumed",
+        0.2, unit="1/yr", doc="decay of rents", source="R* = gamma/delta is documented [D]; the value is assumed",
         bounds=(0.01, 1.99),
     )  # fmt: skip
     A: Float[Array, ""] = parameter(
@@ -93,11 +92,11 @@ class Params(eqx.Module):
     )
     # Loss and cost of policy (6.4), (6.5)
     phi: Float[Array, ""] = parameter(
-        1.0, unit="output", doc="weight of rents in the loss L = phi R^2 + psi (1 - S)^2", grade="D",
-        source="form documented, value assumed", bounds=(0.0, 100.0),
+        1.0, unit="output", doc="weight of rents in the loss L = phi R^2 + psi (1 - S)^2",
+        source="the form of L is documented [D]; the value is assumed", bounds=(0.0, 100.0),
     )  # fmt: skip
     psi: Float[Array, ""] = parameter(
-        1.0, unit="output", doc="weight of opacity in the loss", grade="D", source="form documented, value assumed",
+        1.0, unit="output", doc="weight of opacity in the loss", source="the form of L is documented [D]; the value is assumed",
         bounds=(0.0, 100.0),
     )  # fmt: skip
     kt: Float[Array, ""] = parameter(
@@ -145,7 +144,7 @@ class Policy(eqx.Module):
 
     rent_tax: Float[Array, ""] = instrument(
         symbol="tau_r", unit="output per unit of time", doc="tax on detected traditional rent-seeking",
-        bounds=(-5.0, 20.0), grade="D", source="per-unit tax tau_t documented",
+        bounds=(-5.0, 20.0), source="a per-unit tax tau_t is documented [D]; due when detected: reconstruction",
     )  # fmt: skip
     manipulation_tax: Float[Array, ""] = instrument(
         symbol="tau_m", unit="output per unit of time", doc="tax on detected manipulation", bounds=(-5.0, 20.0)
@@ -190,7 +189,9 @@ class Outcomes(eqx.Module):
         symbol="Y", unit="output per unit of time", doc="marginal gain of manipulation"
     )
     manipulation_benefit: Float[Array, ""] = outcome(
-        symbol="DeltaB", unit="output per unit of time", doc="extra benefit of manipulation", grade="D"
+        symbol="DeltaB",
+        unit="output per unit of time",
+        doc="extra benefit of manipulation: documented object [D], linear form reconstructed",
     )
     inflow: Float[Array, ""] = outcome(symbol="gamma", unit="rents per yr", doc="inflow of rents, rbar + mbar")
 

@@ -4,32 +4,25 @@ Four answers: constant instruments, a Ramsey path by gradient through time, a li
 linear-quadratic, the exact Riccati solution that checks them.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxecon.core.fields import fields_of
+from jaxecon.core.fields import fields_of, with_fields
 from jaxecon.models.rent_seeking.dynamics import capability, path
 from jaxecon.models.rent_seeking.equilibrium import choices_at, loss, policy_cost
 from jaxecon.models.rent_seeking.laws import advance
 from jaxecon.models.rent_seeking.params import Params, Policy
+from jaxecon.numerics.descent import minimize_many
 
 Scalar = Float[Array, ""]
 YEARS = 60
 # The last policy stays in force for as long again: without it a plan would stop paying for the future at its end.
 HELD = 60
 ALL = tuple(fields_of(Policy))
-
-
-def with_instruments(u: Policy, names: tuple[str, ...], values: Float[Array, " k ..."]) -> Policy:
-    """The policy with the named instruments replaced; a value is a scalar or a path."""
-    return eqx.tree_at(lambda v: [getattr(v, n) for n in names], u, [values[k] for k in range(len(names))])
 
 
 def discounted_loss(p: Params, u: Policy, years: int = YEARS, held: int = HELD) -> Scalar:
@@ -53,51 +46,6 @@ class Plan(NamedTuple):
     kkt: Scalar
 
 
-def _descend(f: Callable[[Array], Array], x0: Array, lo: Array, hi: Array, steps: int) -> tuple[Array, Scalar]:
-    """Projected Adam, then L-BFGS on the variables that no bound holds; best point and its projected slope."""
-    width = hi - lo
-
-    def value(z: Array) -> Array:
-        return f(lo + width * jnp.clip(z, 0.0, 1.0))
-
-    look = jax.value_and_grad(value)
-    rule = optax.adam(optax.cosine_decay_schedule(0.02, steps))
-
-    def adam(state: tuple, _: None) -> tuple[tuple, None]:
-        z, memory, best, lowest = state
-        v, g = look(z)
-        best, lowest = jnp.where(v < lowest, z, best), jnp.minimum(v, lowest)
-        change, memory = rule.update(g, memory)
-        return (jnp.clip(z + change, 0.0, 1.0), memory, best, lowest), None
-
-    z = jnp.clip((x0 - lo) / width, 0.0, 1.0)
-    (_, _, z, _), _ = lax.scan(adam, (z, rule.init(z), z, jnp.asarray(jnp.inf, z.dtype)), None, steps)
-
-    # The bounds that hold after Adam hold on; the rest is polished without them.
-    _, g = look(z)
-    free = jnp.where(((z <= 0) & (g > 0)) | ((z >= 1) & (g < 0)), 0.0, 1.0)
-    fine = optax.lbfgs(memory_size=20)
-
-    def polished(d: Array) -> Array:
-        return value(z + free * d)
-
-    both = optax.value_and_grad_from_state(polished)
-
-    def quasi_newton(state: tuple, _: None) -> tuple[tuple, None]:
-        d, memory = state
-        v, slope = both(d, state=memory)
-        change, memory = fine.update(slope, memory, d, value=v, grad=slope, value_fn=polished)
-        return (optax.apply_updates(d, change), memory), None
-
-    d = jnp.zeros_like(z)
-    (d, _), _ = lax.scan(quasi_newton, (d, fine.init(d)), None, steps // 2)
-    end = jnp.clip(z + free * d, 0.0, 1.0)
-    z = jnp.where(value(end) <= value(z), end, z)
-    v, g = look(z)
-    slope = jnp.max(jnp.abs(jnp.clip(z - g, 0.0, 1.0) - z))
-    return lo + width * z, slope / jnp.maximum(jnp.abs(v), 1e-12)
-
-
 def optimal_policy(
     p: Params, u: Policy, names: tuple[str, ...] = ALL, *, constant: bool = True, steps: int = 300
 ) -> Plan:
@@ -114,10 +62,10 @@ def optimal_policy(
     lo, hi = (jnp.broadcast_to(v if constant else v[:, None], shape) for v in (lo, hi))
 
     def objective(x: Array) -> Array:
-        return discounted_loss(p, with_instruments(u, names, x))
+        return discounted_loss(p, with_fields(u, names, x))
 
-    x, slope = _descend(objective, lo + 0.2 * (hi - lo), lo, hi, steps)
-    best = with_instruments(u, names, x)
+    x, slope = minimize_many(objective, lo + 0.2 * (hi - lo), lo, hi, steps)
+    best = with_fields(u, names, x)
     return Plan(best, discounted_loss(p, best), discounted_loss(p, u), slope)
 
 
@@ -136,7 +84,7 @@ def feedback_loss(
 
     def period(state: tuple[Scalar, Scalar], t: Scalar) -> tuple[tuple[Scalar, Scalar], Scalar]:
         R, S = state
-        v = with_instruments(u, names, jnp.maximum(rule.level + rule.rents * R + rule.opacity * (1 - S), 0.0))
+        v = with_fields(u, names, jnp.maximum(rule.level + rule.rents * R + rule.opacity * (1 - S), 0.0))
         A = capability(p, t)
         _, means = choices_at(p, v, A, R, S)
         flow = p.discount**t * (loss(p, R, S) + policy_cost(p, v))
@@ -156,7 +104,7 @@ def optimal_feedback(
 
     ends = jnp.full(3 * k, 20.0, p.A.dtype)
     start = jnp.concatenate([jnp.full(k, 0.5, p.A.dtype), jnp.full(2 * k, 0.5, p.A.dtype)])
-    x, _ = _descend(objective, start, -ends, ends, steps)
+    x, _ = minimize_many(objective, start, -ends, ends, steps)
     return FeedbackRule(x[:k], x[k : 2 * k], x[2 * k :]), objective(x)
 
 

@@ -141,10 +141,11 @@ class _Along(NamedTuple):
 def shape_claims(p: Params, u: Policy, key: PRNGKeyArray) -> dict[str, Margin]:
     r"""C3.2a and C3.4a, b, d through one copy of the equilibrium.
 
-    C3.2a: gap in the middle of the quality range, alpha s_H - q_A. C3.4a: 1e-7 less the relative error of dW = [tau - S Phi'(D)] dD along a charge. b: the smaller of two slopes of W in
-    volume, -dW/dD at the market's volume, and dW/dD where AI content vanishes (the choke charge less $S \beta \eta$
-    without AI: positive exactly if $\beta < \beta_1$ at D = 0). d: along c_A the opposite shape, welfare falls at
-    c_A = 0, and near the choke lies below that without AI.
+    C3.2a: gap in the middle of the quality range, alpha s_H - q_A. C3.4a: 1e-7 less the relative error of
+    dW = [tau - S Phi'(D)] dD along a charge. C3.4b: the smaller of two slopes of W in volume, -dW/dD at the market's
+    volume, and dW/dD where AI content vanishes (the choke charge less $S \beta \eta$ without AI: positive exactly if
+    $\beta < \beta_1$ at D = 0). C3.4d: along c_A the opposite shape, welfare falls at c_A = 0, and near the choke lies
+    below that without AI.
     """
     low = with_charge(u, jnp.zeros_like(u.volume_charge))
     here = u.volume_charge
