@@ -14,7 +14,12 @@ Six regimes of governance are compared by welfare, equity and the long-run flow 
 
 from jaxecon.core.model import Model
 from jaxecon.models.content_platform.equilibrium import (
-    REASONS, branches, equilibrium, identities, outcomes, starts,
+    REASONS,
+    branches,
+    equilibrium,
+    identities,
+    outcomes,
+    starts,
 )  # fmt: skip
 from jaxecon.models.content_platform.outcome_fields import Outcomes
 from jaxecon.models.content_platform.params import REGIMES, Params, Policy

@@ -12,7 +12,15 @@ from jaxecon.core import model as core
 from jaxecon.economics.inequality import gini, herfindahl
 from jaxecon.models.content_platform.demand import Crowd, Tastes, choice_probabilities, gauss_tastes, surplus
 from jaxecon.models.content_platform.market import (
-    TYPES, Frame, Market, buyers, cost, data_flow, frame, human_quality, implied,
+    TYPES,
+    Frame,
+    Market,
+    buyers,
+    cost,
+    data_flow,
+    frame,
+    human_quality,
+    implied,
 )  # fmt: skip
 from jaxecon.models.content_platform.outcome_fields import Outcomes
 from jaxecon.models.content_platform.params import Params, Policy
@@ -79,7 +87,7 @@ def enjoyed(f: Frame, t: Tastes, c: Crowd, m: Market) -> Scalar:
 
 def accounts(f: Frame, m: Market) -> Outcomes:
     """All outcomes of a market."""
-    p, u = f.p, f.u
+    p = f.p
     t = gauss_tastes(p, p.nodes)
     c = buyers(t, m)
     humans, sold, revenue = m.number[:TYPES], m.number * m.units, m.number * m.price * m.units

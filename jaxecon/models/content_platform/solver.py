@@ -1,8 +1,10 @@
-r"""The root of a market: Newton with the Jacobian of a coarse taste grid, and the derivative of the exact conditions.
+r"""The root of a market: Broyden from the Jacobian of a coarse taste grid, and the derivative of the exact conditions.
 
-A Jacobian on three nodes an axis costs a tenth of one on seven and is right to a few percent: each step then leaves a few percent of
-the gap, and the residual is always that of the full grid.
+A Jacobian on three nodes an axis costs a tenth of one on seven and is right to a few percent; Broyden's updates learn the rest, and the
+residual is always that of the full grid.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,14 @@ from jaxtyping import Array, Bool, Float
 
 from jaxecon.models.content_platform.demand import crowd, gauss_tastes, share_and_slope
 from jaxecon.models.content_platform.market import (
-    TYPES, Frame, ai_quality, commissions, conditions, cost, gaps, human_quality,
+    TYPES,
+    Frame,
+    ai_quality,
+    commissions,
+    conditions,
+    cost,
+    gaps,
+    human_quality,
 )  # fmt: skip
 from jaxecon.numerics.roots import attach_derivative
 
@@ -51,43 +60,87 @@ def start(f: Frame, tilt: Scalar | float = 0.0) -> Float[Array, " k"]:
     return jnp.concatenate([log_share, jnp.log(price), jnp.stack(rest)])
 
 
+class Search(NamedTuple):
+    """Best point so far with its residual; the last point, its gaps, the inverse Jacobian, and steps taken."""
+
+    best: Array
+    residual: Scalar
+    y: Array
+    value: Array
+    inverse: Array
+    steps: Array
+
+
+def inverse_of(a: Float[Array, "k k"]) -> Float[Array, "k k"]:
+    """Inverse by Gauss and Jordan in place: no library call, which would block a batch that runs in several threads.
+
+    No pivoting: each condition moves one for one with its own unknown, and what an inexact inverse costs is a step.
+    """
+    rows = jnp.arange(a.shape[0])
+
+    def eliminate(k: Array, a: Array) -> Array:
+        here = rows == k
+        pivot = a[k, k]
+        column = jnp.where(here, 0.0, a[:, k])
+        row = jnp.where(here, 1.0, a[k]) / pivot
+        kept = jnp.where(here[None, :], 0.0, a)
+        return jnp.where(here[:, None], row, kept - column[:, None] * row)
+
+    return lax.fori_loop(0, a.shape[0], eliminate, a)
+
+
 def solve_market(
-    f: Frame, first: Float[Array, " k"] | None = None, max_steps: int = 40
+    f: Frame, first: Float[Array, " k"] | None = None, restarts: int = 5, steps: int = 16
 ) -> tuple[Float[Array, " k"], Bool[Array, ""]]:
-    """The market's root with the derivative of the implicit function theorem, and whether it was found."""
+    """The market's root with the derivative of the implicit function theorem, and whether it was found.
+
+    Broyden's steps on the full grid from one Jacobian on the coarse grid; a search that strays or is not done after `steps`
+    begins again at its best point with a new Jacobian.
+    """
     frozen = lax.stop_gradient(f)
     y0 = start(frozen) if first is None else lax.stop_gradient(first)
     double = jnp.finfo(y0.dtype).bits == 64
     tol = 1e-11 if double else 1e-5
-    fine, coarse = gauss_tastes(frozen.p, frozen.p.nodes), gauss_tastes(frozen.p, min(COARSE, frozen.p.nodes))
+    fine, coarse = (gauss_tastes(frozen.p, n) for n in (frozen.p.nodes, min(COARSE, frozen.p.nodes)))
 
-    def look(y: Array) -> tuple[Array, Array]:
-        value = gaps(y, frozen, fine)
-        step = jnp.linalg.solve(jax.jacfwd(lambda v: gaps(v, frozen, coarse))(y), value)
-        step = jnp.where(jnp.isfinite(step), step, 0.0)
+    def size(value: Array) -> Scalar:
         r = jnp.max(jnp.abs(value))
-        return jnp.where(jnp.isfinite(r), r, jnp.inf), step
+        return jnp.where(jnp.isfinite(r), r, jnp.inf)
 
-    def cond(state: tuple) -> Array:
-        _, r, _, scale, k = state
-        return (r > tol) & (k < max_steps) & (scale > 1e-4)
+    def improve(s: Search) -> Search:
+        step = s.inverse @ s.value
+        step = step * jnp.minimum(1.0, 1.0 / jnp.maximum(jnp.max(jnp.abs(step)), 1e-30))
+        y = s.y - step
+        value = lax.optimization_barrier(gaps(y, frozen, fine))
+        back = s.inverse @ (value - s.value)
+        left = -step @ s.inverse
+        scale = -step @ back
+        scale = jnp.where(jnp.abs(scale) > 1e-30, scale, 1e-30)
+        inverse = s.inverse + (-step - back)[:, None] * (left / scale)
+        r = size(value)
+        closer = r < s.residual
+        return Search(
+            jnp.where(closer, y, s.best), jnp.where(closer, r, s.residual), y, value, inverse, s.steps + 1
+        )  # fmt: skip
 
-    def body(state: tuple) -> tuple:
-        y, r, step, scale, k = state
-        size = jnp.max(jnp.abs(step))
-        trial = y - scale * step * jnp.minimum(1.0, 1.0 / jnp.maximum(size, 1e-30))
-        trial_r, trial_step = look(trial)
-        better = (trial_r < r) | (k == 0)
-        return (
-            jnp.where(better, trial, y),
-            jnp.where(better, trial_r, r),
-            jnp.where(better, trial_step, step),
-            jnp.where(better, jnp.minimum(1.0, 4 * scale), 0.3 * scale),
-            k + 1,
-        )
+    def strays(s: Search) -> Array:
+        return (s.residual <= tol) | (s.steps >= steps) | ~(size(s.value) <= 4 * s.residual)
 
-    inf = jnp.full((), jnp.inf, y0.dtype)
-    blank = (y0, inf, jnp.zeros_like(y0), jnp.ones((), y0.dtype), jnp.zeros((), jnp.int32))
-    y, r, _, _, _ = lax.while_loop(cond, body, blank)
-    found = r <= tol * 10
+    def again(state: tuple[Array, Scalar, Array]) -> tuple[Array, Scalar, Array]:
+        y, _, k = state
+        inverse = inverse_of(jax.jacfwd(lambda v: gaps(v, frozen, coarse))(y))
+        inverse = jnp.where(jnp.all(jnp.isfinite(inverse)), inverse, jnp.eye(y.shape[0], dtype=y.dtype))
+        # Later attempts begin more carefully.
+        inverse = inverse * jnp.where(k < 2, 1.0, 0.5)
+        value = gaps(y, frozen, fine)
+        first = Search(y, size(value), y, value, lax.optimization_barrier(inverse), jnp.zeros_like(k))
+        found = lax.while_loop(lambda s: ~strays(s), improve, first)
+        return found.best, found.residual, k + 1
+
+    y, r, _ = lax.while_loop(
+        lambda s: ~(s[1] <= tol) & (s[2] < restarts),
+        again,
+        (y0, jnp.full((), jnp.inf, y0.dtype), jnp.zeros((), jnp.int32)),
+    )
+    found = r <= tol
     return attach_derivative(conditions, y, f, found), found
