@@ -65,14 +65,13 @@ def crowd(
     """
     drawn = pull(t, quality)
     push = jnp.exp(level - t.alpha[:, None] * price)
-    return Crowd(push, drawn, 1 + jnp.sum(drawn[:, None, :] * (n * push), axis=-1))
+    return Crowd(push, drawn, 1 + drawn @ (n * push).T)
 
 
 def share_and_slope(t: Tastes, c: Crowd) -> tuple[Float[Array, " j"], Float[Array, " j"]]:
     r"""Share of one item and $-ds_j/dp_j = E[\alpha_i s_{ij}(1 - s_{ij})]$ (4.2) [S]."""
     weight = t.weight[:, None] / c.total
-    once = jnp.sum(c.pull[:, :, None] * weight[:, None, :], axis=0)
-    twice = jnp.sum((c.pull**2)[:, :, None] * (weight / c.total)[:, None, :], axis=0)
+    once, twice = c.pull.T @ weight, (c.pull**2).T @ (weight / c.total)
     one = once.T * c.push * t.alpha_weight[:, None]
     two = twice.T * c.push**2 * t.alpha_weight[:, None]
     return jnp.sum(one, axis=0), jnp.sum(t.alpha[:, None] * (one - two), axis=0)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxecon.core import model as core
 from jaxecon.economics.inequality import gini, herfindahl
-from jaxecon.models.content_platform.demand import Crowd, Tastes, choice_probabilities, gauss_tastes, surplus
+from jaxecon.models.content_platform.demand import Crowd, Tastes, gauss_tastes, surplus
 from jaxecon.models.content_platform.market import (
     TYPES,
     Frame,
@@ -147,15 +147,16 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
     return accounts(frame(p, u), eq.market)
 
 
-def own_price_response(t: Tastes, c: Crowd, price: Float[Array, " j"]) -> Float[Array, " j"]:
+def own_price_response(t: Tastes, m: Market, c: Crowd) -> Float[Array, " j"]:
     """Derivative of one item's share in its own price, by differentiating the share of a seller who deviates."""
 
     def deviator(v: Array) -> Array:
-        mine = c.pull[:, None, :] * c.push * jnp.exp(-t.alpha[:, None] * (v - price))
+        push = jnp.exp(m.level - t.alpha[:, None] * v)
         others = c.total[:, :, None] - c.pull[:, None, :] * c.push
-        return jnp.einsum("m,l,mlj->j", t.weight, t.alpha_weight, mine / (others + mine))
+        mine = c.pull[:, None, :] * push
+        return jnp.sum((t.weight[:, None] * t.alpha_weight)[:, :, None] * (mine / (others + mine)), axis=(0, 1))
 
-    return jax.jvp(deviator, (price,), (jnp.ones_like(price),))[1]
+    return jax.jvp(deviator, (m.price,), (jnp.ones_like(m.price),))[1]
 
 
 def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
@@ -169,7 +170,7 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
     t = gauss_tastes(p, p.nodes)
     c = buyers(t, m)
     nobody = jnp.sum(t.weight[:, None] * t.alpha_weight / c.total)
-    response = own_price_response(t, c, m.price)
+    response = own_price_response(t, m, c)
     gain = (1 - m.commission) * (m.share + m.price * response) - m.marginal_cost * response
     roy = jax.grad(lambda v: surplus(t, buyers(t, m._replace(price=v))))(m.price)
     bought = m.number * m.share
@@ -187,9 +188,6 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
         "exposure": m.number @ m.exposure / jnp.sum(m.number) - 1,
         "fund": out.government / out.welfare,
         "welfare": out.welfare / real - 1,
-        "probabilities": jnp.max(
-            jnp.abs(jnp.einsum("m,l,mlj->j", t.weight, t.alpha_weight, choice_probabilities(c)) / m.share - 1)
-        ),
     }
 
 

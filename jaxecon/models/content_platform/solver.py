@@ -1,6 +1,6 @@
 r"""The root of a market: Broyden from the Jacobian of a coarse taste grid, and the derivative of the exact conditions.
 
-A Jacobian on three nodes an axis costs a tenth of one on seven and is right to a few percent; Broyden's updates learn the rest, and the
+A Jacobian on two nodes an axis costs a fortieth of one on seven and is right to some percent; Broyden's updates learn the rest, and the
 residual is always that of the full grid.
 """
 
@@ -25,7 +25,7 @@ from jaxecon.models.content_platform.market import (
 from jaxecon.numerics.roots import attach_derivative
 
 Scalar = Float[Array, ""]
-COARSE = 3
+COARSE = 2
 
 
 def start(f: Frame, tilt: Scalar | float = 0.0) -> Float[Array, " k"]:
