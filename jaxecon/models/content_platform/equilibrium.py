@@ -67,6 +67,14 @@ def producer_surplus(p: Params, income: Float[Array, " h"]) -> Scalar:
     return jnp.sum(p.Nbar * p.s_e * jnp.logaddexp(income / p.s_e, p.w_0 / p.s_e))
 
 
+def matched_surplus(p: Params, income: Float[Array, " h"], active: Float[Array, " h"]) -> Scalar:
+    r"""The same for any number of active creators, those with the least outside income: incomes and the entropy of who is in,
+    $\sum N_i \Pi_i + (\bar N - N_i) w_0 + \bar N s_e H(N_i/\bar N)$; largest, and the log-sum, where entry is free [S]."""
+    chance = active / p.Nbar
+    entropy = -jax.scipy.special.xlogy(chance, chance) - jax.scipy.special.xlog1py(1 - chance, -chance)
+    return p.Nbar * jnp.sum(chance * income + (1 - chance) * p.w_0 + p.s_e * entropy)
+
+
 def incomes(p: Params, m: Market) -> tuple[Float[Array, " g"], Float[Array, " g"]]:
     """Incomes and how many people have them: nine types of active creators, exited ones at w_0, AI owners."""
     active = m.number[:TYPES]
@@ -93,11 +101,7 @@ def accounts(f: Frame, m: Market) -> Outcomes:
     humans, sold, revenue = m.number[:TYPES], m.number * m.units, m.number * m.price * m.units
     active, total = jnp.sum(humans), jnp.sum(revenue)
     CS = p.Mkt * surplus(t, c)
-    # Those who are in have chosen by income; on a path, where entry lags, the surplus is that of those who are in.
-    if f.active is None:
-        PS = producer_surplus(p, m.profit[:TYPES])
-    else:
-        PS = humans @ m.profit[:TYPES] + jnp.sum(p.Nbar - humans) * p.w_0
+    PS = producer_surplus(p, m.profit[:TYPES]) if f.active is None else matched_surplus(p, m.profit[:TYPES], humans)
     ai = m.number[TYPES] * m.profit[TYPES]
     government = m.levy - m.fund * active
     income, people = incomes(p, m)
@@ -176,11 +180,10 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
     bought = m.number * m.share
     out = accounts(f, m)
     spent, _ = cost(p, f.angle, m.units)
-    chance = m.number[:TYPES] / p.Nbar
-    entropy = -jnp.sum(jax.scipy.special.xlogy(chance, chance) + jax.scipy.special.xlog1py(1 - chance, -chance))
     sold = m.number * m.units
     real = out.consumer_surplus + sold @ m.price - m.number @ spent - p.c_host * jnp.sum(sold)
-    real = real + p.Nbar * (jnp.sum(1 - chance) * p.w_0 + p.s_e * entropy)
+    active = m.number[:TYPES]
+    real = real + matched_surplus(p, jnp.zeros_like(active), active)
     return {
         "buyers": bought.sum() + nobody - 1,
         "prices": jnp.max(jnp.abs(gain / (m.share * (1 - m.commission)))),
