@@ -13,6 +13,8 @@ Six regimes of governance are compared by welfare, equity and the long-run flow 
 """
 
 from jaxecon.core.model import Model
+from jaxecon.models.content_platform.claims import CLAIMS
+from jaxecon.models.content_platform.dynamics import DYNAMICS
 from jaxecon.models.content_platform.equilibrium import (
     REASONS,
     branches,
@@ -36,6 +38,8 @@ MODEL = Model(
     identities=identities,
     branches=branches,
     reasons=REASONS,
+    claims=CLAIMS,
+    dynamics=DYNAMICS,
     regimes=REGIMES,
     starts=starts,
 )
