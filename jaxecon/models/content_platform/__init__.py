@@ -13,6 +13,7 @@ Six regimes of governance are compared by welfare, equity and the long-run flow 
 """
 
 from jaxecon.core.model import Model
+from jaxecon.models.content_platform.agents import AGENTS
 from jaxecon.models.content_platform.claims import CLAIMS
 from jaxecon.models.content_platform.dynamics import DYNAMICS
 from jaxecon.models.content_platform.equilibrium import (
@@ -40,6 +41,7 @@ MODEL = Model(
     reasons=REASONS,
     claims=CLAIMS,
     dynamics=DYNAMICS,
+    agents=AGENTS,
     regimes=REGIMES,
     starts=starts,
 )

@@ -99,9 +99,9 @@ def angle_drive(f: Frame, m: Market) -> tuple[Float[Array, " h"], Float[Array, "
     return jax.jvp(slope, (f.angle,), (jnp.ones_like(f.angle),))
 
 
-def synthetic_share(p: Params, human: Float[Array, " 2"], m: Market) -> Scalar:
+def synthetic_share(p: Params, human: Float[Array, " 2"], ai_units: Scalar, ai: Float[Array, " 2"]) -> Scalar:
     """AI's part of new training data: its output enters with the weight `cont`; 1 where no human data are left [R]."""
-    made = p.cont * m.number[TYPES] * m.units[TYPES] * jnp.stack([p.lambda_t, p.lambda_c]) @ m.quality[:, TYPES]
+    made = p.cont * ai_units * (p.lambda_t * ai[0] + p.lambda_c * ai[1])
     total = made + jnp.sum(human)
     return jnp.where(total > 0, made / jnp.where(total > 0, total, 1.0), 1.0)
 
@@ -149,7 +149,9 @@ def advance(f: Frame, m: Market, s: State, h: Scalar) -> State:
     # Skill has no negative part: angles end at the axes.
     angle = jnp.clip(s.angle + p.chi * span * (drive - p.psi * (s.angle - innate)), 0.0, jnp.pi / 2)
     more = p.gen_rate * h
-    error = s.error + synthetic_share(p, flow, m) * inherited(p, s.generation, more)
+    error = s.error + synthetic_share(p, flow, (m.number * m.units)[TYPES], m.quality[:, TYPES]) * inherited(
+        p, s.generation, more
+    )
     return State(active, angle, data, s.generation + more, error)
 
 
