@@ -1,6 +1,7 @@
 """The platform's equilibrium in plain NumPy, solved with `scipy.optimize.root`.
 
-Unknowns: ten log prices, nine logits of entry, ten logs of exposure, the fund (and the surcharge where a revenue requirement binds).
+Unknowns: ten log prices, nine logits of entry, ten logs of exposure, the fund (two qualities of AI where they are steady, and the
+surcharge where a revenue requirement binds).
 Shares follow from a mixed logit written out over every node of the taste grid; nothing is factored.
 """
 
@@ -39,28 +40,22 @@ def _state(y: np.ndarray, p: dict, u: dict, g: dict) -> dict:
     n = np.append(N, p["K"])
     extra = y[-1] if p.get("requirement", "off") != "off" else 0.0
     both = extra if p.get("requirement", "off") == "both" else 0.0
-    tau = np.append(u["commission_human"] + both - u["creative_rebate"] * g["qc"], u["commission_ai"] + extra + u["ai_levy"])
-    q_ai = np.array([p["qA_t"], p["qA_c"]])
-    for _ in range(200 if p.get("ai_quality", "given") == "steady" else 1):
-        known = q_ai * (1 - u["labeling"] * np.array([p["l_t"], p["l_c"]]))
-        taste = np.column_stack([g["taste"], g["a"] * known[0] + g["b"] * known[1]])
-        shared = p["rho"] * np.log(x) - p["omega"] * math.log(1 + N.sum() + p["flood"] * p["K"])
-        e = np.exp(taste - np.outer(g["alpha"], price) + shared)
-        total = 1 + e @ n
-        prob = e / total[:, None]
-        s = g["weight"] @ prob
-        units = p["Mkt"] * s
-        sold = n * units
-        S = sold[A] / sold.sum()
-        Y = np.array([g["qt"] @ sold[:A], g["qc"] @ sold[:A]])
-        flow = np.array([p["lambda_t"], p["lambda_c"]]) * Y * (1 - p["cont"] * S)
-        if p.get("ai_quality", "given") != "steady":
-            break
-        top, half = np.array([p["qmax_t"], p["qmax_c"]]), np.array([p["N0_t"], p["N0_c"]])
-        new = top * (flow / p["delta"]) / (flow / p["delta"] + half)
-        gap, q_ai = np.max(np.abs(new - q_ai)), new
-        if gap < 1e-14:
-            break
+    tau = np.append(
+        u["commission_human"] + both - u["creative_rebate"] * g["qc"], u["commission_ai"] + extra + u["ai_levy"]
+    )
+    steady = p.get("ai_quality", "given") == "steady"
+    q_ai = y[2 * J + 10 : 2 * J + 12] if steady else np.array([p["qA_t"], p["qA_c"]])
+    known = q_ai * (1 - u["labeling"] * np.array([p["l_t"], p["l_c"]]))
+    taste = np.column_stack([g["taste"], g["a"] * known[0] + g["b"] * known[1]])
+    shared = p["rho"] * np.log(x) - p["omega"] * math.log(1 + N.sum() + p["flood"] * p["K"])
+    e = np.exp(taste - np.outer(g["alpha"], price) + shared)
+    total = 1 + e @ n
+    prob = e / total[:, None]
+    s = g["weight"] @ prob
+    units = p["Mkt"] * s
+    sold = n * units
+    S = sold[A] / sold.sum()
+    flow = np.array([p["lambda_t"] * (g["qt"] @ sold[:A]), p["lambda_c"] * (g["qc"] @ sold[:A])]) * (1 - p["cont"] * S)
     slope = g["weight"] @ (g["alpha"][:, None] * prob * (1 - prob))
     cost = np.append(g["base"] * units[:A] + p["gamma_y"] * units[:A] ** 2 / 2, p["c_A"] * units[A])
     marginal = np.append(g["base"] + p["gamma_y"] * units[:A], p["c_A"])
@@ -87,6 +82,11 @@ def _gaps(y: np.ndarray, p: dict, u: dict, g: dict) -> np.ndarray:
         np.log(x) - np.log(w),
         [(v["fund"] - levy / N.sum()) / p["w_0"]],
     ]
+    if p.get("ai_quality", "given") == "steady":
+        stock = v["flow"] / p["delta"]
+        out.append(
+            v["q_ai"] - np.array([p["qmax_t"], p["qmax_c"]]) * stock / (stock + np.array([p["N0_t"], p["N0_c"]]))
+        )
     if p.get("requirement", "off") != "off":
         out.append([(_platform(v, p, u) - p["R_req"]) / p["Mkt"]])
     return np.concatenate(out)
@@ -108,7 +108,11 @@ def solve(params: dict, policy: dict | None = None) -> dict:
     g = _setup(p, u)
     c = np.append(g["base"], p["c_A"])
     tau = np.append(u["commission_human"] - u["creative_rebate"] * g["qc"], u["commission_ai"] + u["ai_levy"])
-    y = np.concatenate([np.log(c / (1 - tau) + 1.2 / p["alpha"]), np.full(9, 0.5), np.append(np.full(9, -0.2), 1.0), [0.0]])
+    y = np.concatenate(
+        [np.log(c / (1 - tau) + 1.2 / p["alpha"]), np.full(9, 0.5), np.append(np.full(9, -0.2), 1.0), [0.0]]
+    )
+    if p.get("ai_quality", "given") == "steady":
+        y = np.append(y, [p["qA_t"], p["qA_c"]])
     if p.get("requirement", "off") != "off":
         y = np.append(y, 0.0)
     found = root(_gaps, y, args=(p, u, g), method="hybr", tol=1e-12)

@@ -26,6 +26,7 @@ from jaxecon.models.content_platform.equilibrium import (
 )  # fmt: skip
 from jaxecon.models.content_platform.outcome_fields import Outcomes
 from jaxecon.models.content_platform.params import REGIMES, Params, Policy
+from jaxecon.models.content_platform.studies import STUDIES
 
 MODEL = Model(
     name="content_platform",
@@ -44,6 +45,7 @@ MODEL = Model(
     agents=AGENTS,
     regimes=REGIMES,
     starts=starts,
+    studies=STUDIES,
 )
 
 __all__ = ["MODEL"]

@@ -1,7 +1,7 @@
 r"""Equilibrium of the platform: prices, shares, exposure and entry at once; its accounts; certificates.
 
-The condition for a unique exposure is $\rho\kappa < 1$ (4.3): beyond it the market tips to whoever leads, and this is the equilibrium
-that Newton reaches from equal exposure.
+The condition for a unique exposure is $\rho\kappa < 1$ (4.3): beyond it any lead grows until the rest have no exposure at all, log shares
+have no root that is stable, and the point is not solved (`EXPOSURE_TIPS`).
 """
 
 import jax
@@ -16,6 +16,7 @@ from jaxecon.models.content_platform.market import (
     Frame,
     Market,
     buyers,
+    conditions,
     cost,
     data_flow,
     frame,
@@ -27,9 +28,10 @@ from jaxecon.models.content_platform.params import Params, Policy
 from jaxecon.models.content_platform.solver import solve_market, start
 
 Scalar = Float[Array, ""]
-NOTHING_LEFT, NO_SURCHARGE = core.FIRST_REASON, core.FIRST_REASON + 1
+NOTHING_LEFT, NO_SURCHARGE, EXPOSURE_TIPS = (core.FIRST_REASON + k for k in range(3))
 REASONS = {
     NOTHING_LEFT: ("NOTHING_LEFT", "commission and levy together leave a seller nothing: 1 - tau <= 0"),
+    EXPOSURE_TIPS: ("EXPOSURE_TIPS", "rho kappa >= 1: exposure feeds on itself, and items end up that nobody sees"),
     NO_SURCHARGE: ("NO_SURCHARGE", "no surcharge on commissions found that meets the platform's revenue requirement"),
 }
 
@@ -46,6 +48,7 @@ def settle(f: Frame, first: Float[Array, " k"] | None = None) -> Equilibrium:
     y, found = solve_market(f, first)
     m = implied(y, f)
     missing = core.NOT_CONVERGED if f.p.requirement == "off" else NO_SURCHARGE
+    missing = jnp.where(f.p.rho * f.p.kappa < 1, missing, EXPOSURE_TIPS)
     status = jnp.where(found, core.SOLVED, missing)
     status = jnp.where(jnp.max(m.commission) < 1, status, NOTHING_LEFT).astype(jnp.int32)
     return Equilibrium(status, y, m)
@@ -59,7 +62,13 @@ def equilibrium(p: Params, u: Policy) -> Equilibrium:
 def starts(p: Params, u: Policy) -> Equilibrium:
     """Equilibria from starts that favor human items, nobody, and AI items: they agree where the exposure is unique."""
     f = frame(p, u)
-    return jax.vmap(lambda tilt: settle(f, start(f, tilt)))(jnp.asarray([-3.0, 0.0, 3.0], p.alpha.dtype))
+
+    def groomed(tilt: Scalar) -> Equilibrium:
+        # Shares and prices first move toward what demand makes of them, so that a lead can grow if it would.
+        y = jax.lax.fori_loop(0, 300, lambda _, y: y - 0.2 * jnp.clip(conditions(y, f), -1.0, 1.0), start(f, tilt))
+        return settle(f, y)
+
+    return jax.vmap(groomed)(jnp.asarray([-3.0, 0.0, 3.0], p.alpha.dtype))
 
 
 def producer_surplus(p: Params, income: Float[Array, " h"]) -> Scalar:
