@@ -77,7 +77,7 @@ def test_integration_error_is_as_stated(solved):
 
 def test_responses_equal_differences(solved):
     """Slope of share in the own price and in both qualities, by differences of a deviator's share."""
-    f, m, t = solved
+    _, m, t = solved
     c = market.buyers(t, m)
     slope = np.asarray(demand.share_and_slope(t, c)[1])
     response = np.asarray(demand.quality_response(t, c))
@@ -101,7 +101,7 @@ def test_responses_equal_differences(solved):
 
 def test_no_seller_gains_by_another_price(solved):
     """Profit of a deviator on a grid of its own prices is largest at the equilibrium price: all ten sellers, globally."""
-    f, m, t = solved
+    _, m, t = solved
     c = market.buyers(t, m)
     weight = np.asarray(t.weight)[:, None] * np.asarray(t.alpha_weight)
     for j in range(10):
@@ -148,7 +148,7 @@ def test_scipy_finds_the_same_equilibria():
 
 def test_the_requirement_binds_and_scipy_agrees():
     """A surcharge on both commissions, or on AI's alone, restores the platform's profit under pro-creative rebates."""
-    free = float(MODEL.params and rows_at(P, ("c_A",), [[0.05]])[0, NAMES.index("platform_profit")])
+    free = float(rows_at(P, ("c_A",), [[0.05]])[0, NAMES.index("platform_profit")])
     base = {n: f.default for n, f in fields_of(Params).items()} | {"R_req": free}
     for by in ("both", "ai"):
         p = dataclasses.replace(P, requirement=by)
