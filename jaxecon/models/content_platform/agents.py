@@ -128,8 +128,10 @@ def step_of(p: Params, u: Policy, who: Population, smooth: bool):
         taken = choice_weights(by_type, uniforms(choice, n, p.alpha.dtype), smooth)[:J]
         sold = buyers * jnp.sum(taken, axis=1)
         units = sold / jnp.where(number > 0, number, 1.0)
-        share = jnp.mean(one, axis=1)
-        slope = jnp.mean(who.alpha * one * (1 - one), axis=1)
+        # Means over buyers of s and s^2, weighted by 1, alpha, a, b: two products of matrices.
+        by = jnp.stack([jnp.ones_like(who.a), who.alpha, who.a, who.b], axis=1) / n
+        once, twice = one @ by, (one * one) @ by
+        share, slope = once[:, 0], (once - twice)[:, 1]
         tau = commissions(f, zero)
         spent, marginal = cost(p, f.angle, units)
         fund = u.ai_levy * s.price[TYPES] * sold[TYPES] / jnp.sum(number[:TYPES])
@@ -143,8 +145,7 @@ def step_of(p: Params, u: Policy, who: Population, smooth: bool):
         active = s.active + revises * (stays - s.active)
         price = marginal / (1 - tau) + share / slope
         turn = skills(p)[0] * jnp.stack([-jnp.sin(f.angle), jnp.cos(f.angle)])
-        steep = one[:TYPES] * (1 - one[:TYPES])
-        response = jnp.stack([jnp.mean(who.a * steep, axis=1), jnp.mean(who.b * steep, axis=1)])
+        response = (once - twice)[:TYPES, 2:].T
         margin = ((1 - tau) * s.price - marginal)[:TYPES]
         drive = margin * p.Mkt * jnp.sum(response * turn, axis=0)
         drive = drive + u.creative_rebate * turn[1] * s.price[:TYPES] * units[:TYPES]
