@@ -118,7 +118,7 @@ def test_displacement_claim_at_the_baseline():
 def test_distance_has_a_sign():
     z = jnp.asarray([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
     assert float(pareto.distance(z, jnp.asarray([-1.0, 0.0, -0.5]))) == 1.0
-    assert float(pareto.distance(z, jnp.asarray([2.0, 2.0, 2.0]))) == -1.0
+    assert float(pareto.distance(z, jnp.asarray([2.0, 2.0, 2.0]))) == -2.0
     assert list(map(bool, pareto.undominated(jnp.asarray([[1.0, 1, 1], [0, 0, 0], [2, 0, 0]])))) == [True, False, True]
 
 
@@ -138,7 +138,7 @@ def test_pareto_surface():
     assert np.all(profit[1:] >= profit[0] * (1 - 1e-8))
     # No point beats another on all axes.
     best = z[on]
-    assert not any(np.any(np.all(best > v, axis=1)) for v in best)
+    assert not any(np.any(np.all(best >= v, axis=1) & np.any(best > v, axis=1)) for v in best)
 
 
 # Agents ----------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@ r"""The trilemma's Pareto surface, traced by gradients: welfare, equity, human d
 
 For each direction of a simplex grid, all seven instruments climb the smooth minimum of the three weighted gains (Chebyshev's
 scalarization reaches surfaces that are not concave too). What is passed on the way counts: a point is on the surface if no other point
-that leaves the platform its laissez-faire profit is better on all three axes.
+that leaves the platform its laissez-faire profit is at least as good on all three axes and better on one.
 """
 
 import jax
@@ -33,8 +33,12 @@ def directions(n: int) -> Float[Array, "d 3"]:
 
 
 def undominated(z: Float[Array, "n 3"]) -> Array:
-    """Whether no other point is better on all three axes."""
-    return ~jax.lax.map(lambda x: jnp.any(jnp.all(z > x, axis=1)), z, batch_size=256)
+    """Whether no other point is at least as good on all three axes and better on one."""
+
+    def beaten(x: Array) -> Array:
+        return jnp.any(jnp.all(z >= x, axis=1) & jnp.any(z > x, axis=1))
+
+    return ~jax.lax.map(beaten, z, batch_size=256)
 
 
 def trace(p: Params, u: Policy, n: int = 21, steps: int = 40, rate: float = 0.08) -> tuple[Array, Array, Array]:
