@@ -195,7 +195,7 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
     real = real + matched_surplus(p, jnp.zeros_like(active), active)
     return {
         "buyers": bought.sum() + nobody - 1,
-        "prices": jnp.max(jnp.abs(gain / (m.share * (1 - m.commission)))),
+        "prices": jnp.max(jnp.abs(jnp.where(m.number > 0, gain / (m.share * (1 - m.commission)), 0.0))),
         "surplus": jnp.max(jnp.abs(roy + bought)) / jnp.sum(bought),
         "exposure": m.number @ m.exposure / jnp.sum(m.number) - 1,
         "fund": out.government / out.welfare,

@@ -156,12 +156,20 @@ def buyers(t: Tastes, m: Market) -> Crowd:
     return crowd(t, m.perceived, m.price, m.level, m.number)
 
 
+def where_sold(f: Frame, share: Float[Array, " j"], markup: Float[Array, " j"]) -> tuple[Array, Array]:
+    """Share and markup; without generators those of an AI item are placeholders, a thousandth and the median buyer's 1/alpha:
+    an item of no weight could be better than all others together, and nothing depends on it."""
+    sold = jnp.arange(TYPES + 1) < jnp.where(f.K > 0, TYPES + 1, TYPES)
+    return jnp.where(sold, share, 1e-3), jnp.where(sold, markup, 1 / f.p.alpha)
+
+
 def gaps(y: Float[Array, " k"], f: Frame, t: Tastes) -> Float[Array, " k"]:
     r"""Unit-free conditions: buyers choose the shares, $p_j = C_j'/(1-\tau_j) + s_j/(-ds_j/dp_j)$ (4.2), the fund is spent,
     the platform earns what it requires."""
     m = implied(y, f)
     share, slope = share_and_slope(t, buyers(t, m))
-    reply = m.marginal_cost / (1 - m.commission) + share / slope
+    share, markup = where_sold(f, share, share / slope)
+    reply = m.marginal_cost / (1 - m.commission) + markup
     fund = (m.fund - m.levy / jnp.sum(m.number[:TYPES])) / f.p.w_0
     rest = [fund] if f.p.requirement == "off" else [fund, (m.platform - f.p.R_req) / f.p.Mkt]
     return jnp.concatenate([jnp.log(m.share / share), jnp.log(m.price / reply), jnp.stack(rest)])

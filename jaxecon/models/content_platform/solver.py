@@ -21,6 +21,7 @@ from jaxecon.models.content_platform.market import (
     cost,
     gaps,
     human_quality,
+    where_sold,
 )  # fmt: skip
 from jaxecon.numerics.roots import attach_derivative
 
@@ -50,11 +51,13 @@ def start(f: Frame, tilt: Scalar | float = 0.0) -> Float[Array, " k"]:
     clutter = p.omega * jnp.log1p(jnp.sum(active) + p.flood * f.K)
     level = jnp.zeros(J, p.alpha.dtype).at[TYPES].add(tilt) - clutter
     share, slope = share_and_slope(t, crowd(t, quality, price, level, number))
-    price = marginal / (1 - commissions(f, zero)) + share / slope
+    share, markup = where_sold(f, share, share / slope)
+    price = marginal / (1 - commissions(f, zero)) + markup
     mean = jnp.sum(number * share) / jnp.sum(number)
     # Exposure follows shares: ln s moves by 1/(1 - rho kappa) of what it would without.
     echo = 1 / (1 - jnp.minimum(p.rho * p.kappa, 0.7))
     log_share = jnp.log(mean) + echo * (jnp.log(share) - jnp.log(mean))
+    log_share = jnp.log(where_sold(f, jnp.exp(log_share), price)[0])
     fund = f.u.ai_levy * price[TYPES] * p.Mkt * share[TYPES] * f.K / jnp.sum(active)
     rest = [fund] if p.requirement == "off" else [fund, zero]
     return jnp.concatenate([log_share, jnp.log(price), jnp.stack(rest)])
