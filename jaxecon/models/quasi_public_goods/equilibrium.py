@@ -1,0 +1,247 @@
+r"""The market equilibrium: a symmetric Nash equilibrium of the closed providers, the open model's capacity, outcomes.
+
+Unknowns: the log margin of a closed provider and the log loads of a closed and of the open model. The Jacobian and the
+start come from a coarse population; Broyden steps on the full one do the rest.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from jaxecon.core import model as core
+from jaxecon.economics.inequality import gini, herfindahl
+from jaxecon.models.quasi_public_goods import data, market
+from jaxecon.models.quasi_public_goods.market import Provision, Responses, State
+from jaxecon.models.quasi_public_goods.outcome_fields import Outcomes
+from jaxecon.models.quasi_public_goods.params import Params, Policy
+from jaxecon.models.quasi_public_goods.publicness import publicness
+from jaxecon.models.quasi_public_goods.users import Population, by_decile, consumer_surplus, population
+from jaxecon.numerics.roots import attach_derivative, default_tolerance, find_root
+from jaxecon.numerics.tracking import track_root
+
+Scalar = Float[Array, ""]
+
+# Closed margin over tau, loads of the closed and of the open model near the baseline.
+START = (4.0, 0.27, 0.47)
+COARSE_NY, COARSE_NZ = 1, 81
+
+NO_MARGIN = core.FIRST_REASON
+REASONS = {
+    NO_MARGIN: ("NO_MARGIN", "closed providers would lose money: they leave and the equilibrium has no such model")
+}
+
+
+class Equilibrium(core.Equilibrium):
+    """`y`: the unknowns (log margin, log loads); what the models offer, the users, the market, the responses of use."""
+
+    y: Float[Array, "3"]
+    offer: Provision
+    pop: Population
+    state: State
+    response: Responses
+
+
+def start_of(p: Params) -> Float[Array, "3"]:
+    """Where the search begins."""
+    margin, closed, opened = START
+    return jnp.stack([jnp.log(margin * p.tau), *jnp.log(jnp.asarray([closed, opened], p.tau.dtype))])
+
+
+def solve(
+    p: Params, offer: Provision, pop: Population, y0: Float[Array, "3"]
+) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
+    """Root of `market.conditions` from `y0`: coarse Newton, then Broyden on the full population; no derivative."""
+    p, offer, pop, y0 = lax.stop_gradient((p, offer, pop, y0))
+    rough = (p, offer, population(p, COARSE_NY, COARSE_NZ))
+    near = find_root(market.conditions, y0, rough, tol=1e-4, max_step=0.7)
+    inverse = jnp.linalg.inv(jax.jacfwd(market.conditions)(near.x, rough))
+    root = track_root(market.conditions, near.x, inverse, (p, offer, pop))
+    return root.x, root.residual <= 10 * default_tolerance(y0.dtype)
+
+
+def equilibrium(p: Params, u: Policy) -> Equilibrium:
+    """Solve (2.1)-(2.4); the derivative is that of the implicit function theorem."""
+    offer, pop = market.provision(p, u), population(p)
+    y, good = solve(p, offer, pop, start_of(p))
+    y = attach_derivative(market.conditions, y, (p, offer, pop), good)
+    s = market.state(y, p, offer, pop)
+    r = market.responses(p.tau, p.k, offer.q, s.load, s.demand)
+    status = jnp.where(good, core.SOLVED, core.NOT_CONVERGED)
+    status = jnp.where(good & (market.operating_profit(p, offer, s) < 0), NO_MARGIN, status).astype(jnp.int32)
+    return Equilibrium(status, y, offer, pop, s, r)
+
+
+def public_cost(p: Params, u: Policy, s: State, pop: Population) -> Scalar:
+    r"""Outlays [R]: support, capacity paid by the state, public compute, vouchers."""
+    private = s.K[0] + s.K[1] + p.K_o
+    reached = jnp.sum(pop.poor * s.demand.n_y)
+    return (
+        p.cost_support * u.open_source_support**2
+        + p.r_K * (u.compute_subsidy * private + u.public_compute)
+        + u.access_voucher * reached
+    )
+
+
+def quality_cost(p: Params, q: Array) -> Array:
+    r"""$cost(q) = \kappa_q q^2/2$ (2.8)."""
+    return p.kappa_q * q**2 / 2
+
+
+def surpluses(p: Params, u: Policy, offer: Provision, pop: Population, s: State) -> tuple[Scalar, Scalar, Scalar]:
+    r"""Users' surplus, $\sum_j [(p_j - c_j) n_j - r K_j - cost(q_j)]$ at private costs, public outlays."""
+    users = consumer_surplus(p.tau, pop, s.quality, s.access)
+    private = s.K - jnp.stack([0.0, 0.0, 1.0]) * u.public_compute
+    firms = jnp.sum((s.price - offer.c) * s.demand.n - offer.r * private - quality_cost(p, offer.q))
+    return users, firms, public_cost(p, u, s, pop)
+
+
+def welfare(p: Params, u: Policy, offer: Provision, pop: Population, s: State) -> Scalar:
+    r"""$W = CS + PS + X - \text{mcpf}\,G$ plus the gain from disclosed data (2.6) [S]."""
+    users, firms, outlays = surpluses(p, u, offer, pop, s)
+    X = market.externality(p, offer, s.demand.n)
+    return users + firms + X - p.mcpf * outlays + data.disclosure_gain(p, u.data_disclosure)
+
+
+def frontier_growth(p: Params, profit: Scalar) -> Scalar:
+    r"""$d\ln q_c/dt = g_0 (\Pi_c/\Pi_0)^\zeta$ (2.5)."""
+    return p.g_0 * jnp.exp(p.zeta * jnp.log(jnp.maximum(profit / p.Pi_0, 1e-12)))
+
+
+def catch_up(p: Params, o_c: Scalar) -> Scalar:
+    r"""$\lambda = \lambda_0 (1 + \kappa_o o_c)$ (2.5)."""
+    return p.lambda_0 * (1 + p.kappa_o * o_c)
+
+
+def openness_wedge(p: Params, offer: Provision, s: State, r: Responses) -> Scalar:
+    r"""Social less private value of a closed model's openness, use and prices given to society [R].
+
+    Social: $gate\,n + \sum_c \chi_c w_c n^{\nu_c}$. Private: lower gates sell like a lower price, and the leak costs revenue.
+    """
+    chi, w, nu = market.channels(p)
+    n, gate = s.demand.n[0], offer.gate[0]
+    social = gate * n + jnp.sum(chi * w * n**nu)
+    margin = market.kept(p, offer) * s.price[0] - offer.c[0]
+    return social - (margin * gate * r.price[0] * n - p.leak * s.price[0] * n)
+
+
+def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
+    """All outcomes at an equilibrium."""
+    offer, pop, s, r = eq.offer, eq.pop, eq.state, eq.response
+    n, B = s.demand.n, s.demand.B
+    total = jnp.sum(n)
+    share = n / total
+    index = publicness(p, offer, pop, s)
+    users, firms, outlays = surpluses(p, u, offer, pop, s)
+    spill = jnp.sum(market.spillovers(p, offer.o, n), axis=1)
+    X = market.externality(p, offer, n)
+    profit = market.operating_profit(p, offer, s)
+    MCC = s.quality * B * market.congestion(s.load, p.k) / n
+    MX = market.marginal_externality(p, offer, n)
+    wedge_p = s.price - (offer.c + MCC - MX)
+    wedge_K = MCC * s.load - p.r_K
+    wedge_q = B * s.quality / offer.q - p.kappa_q * offer.q
+    markup = 1 / r.price[0]
+    served = by_decile(jnp.sum(s.demand.n_y, axis=0), p.ny)
+    growth, speed = frontier_growth(p, profit), catch_up(p, offer.o[0])
+    closed_and_open = {
+        "publicness": index.index, "non_rivalry": index.NR, "non_excludability": index.NE, "net_externality": index.NX,
+        "use": n, "share": share, "load": s.load, "delivered_quality": s.quality, "benefit": B, "congestion_cost": MCC,
+        "marginal_externality": MX, "price_wedge": wedge_p, "capacity_wedge": wedge_K, "quality_wedge": wedge_q,
+    }  # fmt: skip
+    return Outcomes(
+        publicness=index.market,
+        marginal_publicness=index.marginal,
+        welfare=welfare(p, u, offer, pop, s),
+        consumer_surplus=users,
+        producer_surplus=firms,
+        externality=X,
+        public_cost=outlays,
+        disclosure_gain=data.disclosure_gain(p, u.data_disclosure),
+        quality_cost=jnp.sum(quality_cost(p, offer.q)),
+        closed_profit=profit,
+        open_profit=(s.price[2] - offer.c[2]) * n[2] - offer.r * p.K_o,
+        knowledge_diffusion=spill[0],
+        innovation_acceleration=spill[1],
+        industry_transformation=spill[2],
+        network_externality=market.network(p, n),
+        harm=jnp.sum(offer.z * n),
+        use=total,
+        concentration=herfindahl(share),
+        closed_price=s.price[0],
+        closed_capacity=s.K[0],
+        open_capacity=s.K[2],
+        openness_wedge=openness_wedge(p, offer, s, r),
+        closed_markup=markup,
+        restoring_subsidy=markup - MCC[0] + MX[0],
+        served=total,
+        access_gini=gini(served, jnp.full(10, 0.1, total.dtype)),
+        frontier_growth=growth,
+        open_lag=1 / speed,
+        steady_quality_gap=growth / speed,
+        exchange_to_broker=data.exchange_to_broker(p),
+        **{f"access_{d + 1}": served[d] for d in range(10)},
+        **{f"closed_{name}": x[0] for name, x in closed_and_open.items()},
+        **{f"open_{name}": x[2] for name, x in closed_and_open.items()},
+    )
+
+
+def closed_responses(p: Params, s: State, offer: Provision) -> tuple[Scalar, Scalar]:
+    r"""Own price semi-elasticity and capacity response of a closed model by a second route.
+
+    The rivals' loads are eliminated one after the other by hand instead of by a 3 x 3 inverse: the bordered
+    (Schur) form of the same system.
+    """
+    d, k = s.demand, p.k
+    slope = s.quality * market.congestion(s.load, k) / d.n
+    A, M = (jnp.diag(d.n) - d.S) / p.tau, (jnp.diag(d.B) - d.T) / p.tau
+    # Rivals (second closed, open): (I + M G) dn = right-hand side, own column moved to the right.
+    a, b = 1 + M[1, 1] * slope[1], M[1, 2] * slope[2]
+    c, e = M[2, 1] * slope[1], 1 + M[2, 2] * slope[2]
+    det = a * e - b * c
+
+    def own(right: Array) -> Scalar:
+        def rivals(x: Array, y: Array) -> tuple[Array, Array]:
+            return (e * x - b * y) / det, (a * y - c * x) / det
+
+        free = rivals(right[1], right[2])
+        pull = rivals(M[1, 0] * slope[0], M[2, 0] * slope[0])
+        row = M[0, 1] * slope[1], M[0, 2] * slope[2]
+        schur = 1 + M[0, 0] * slope[0] - row[0] * pull[0] - row[1] * pull[1]
+        return (right[0] - row[0] * free[0] - row[1] * free[1]) / schur
+
+    return own(A[:, 0]) / d.n[0], own(M[:, 0]) * slope[0] * s.load[0]
+
+
+def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Float[Array, ""]]:
+    """Residuals of equations that were not solved: mass, both Nash conditions by a second route, welfare in parts."""
+    offer, pop, s = eq.offer, eq.pop, eq.state
+    d = s.demand
+    price, capacity = closed_responses(p, s, offer)
+    margin = market.kept(p, offer) * s.price[0] - offer.c[0]
+    # The planner's formula: transfers cancel, resources and the excess burden of public funds remain.
+    users = consumer_surplus(p.tau, pop, s.quality, s.access)
+    outlays = public_cost(p, u, s, pop)
+    resources = jnp.sum((s.price - offer.c) * d.n - p.r_K * s.K - quality_cost(p, offer.q))
+    voucher = u.access_voucher * jnp.sum(pop.poor * d.n_y)
+    burden = (p.mcpf - 1) * outlays + voucher + p.cost_support * u.open_source_support**2
+    X = jnp.sum(market.spillovers(p, offer.o, d.n)) + market.network(p, d.n) - jnp.sum(offer.z * d.n)
+    second = users + resources + X - burden + data.disclosure_gain(p, u.data_disclosure)
+    first = welfare(p, u, offer, pop, s)
+    return {
+        "population": jnp.sum(pop.weight) - 1,
+        "closed_price": margin * price / market.kept(p, offer) - 1,
+        "closed_capacity": margin * capacity / offer.r - 1,
+        "open_load": d.n[2] / offer.K_o / s.load[2] - 1,
+        "closed_congestion": s.quality[0] * (1 + (d.n[0] / s.K[0]) ** p.k) / offer.q[0] - 1,
+        "welfare": (first - second) / (jnp.abs(first) + users),
+    }
+
+
+def branches(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Bool[Array, ""]]:
+    """Which models congest, and whether the market under-prices."""
+    return {
+        "open model overloaded": eq.state.load[2] > 1,
+        "closed model overloaded": eq.state.load[0] > 1,
+        "closed profit covers quality": market.operating_profit(p, eq.offer, eq.state) > quality_cost(p, eq.offer.q[0]),
+    }
