@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from jaxecon.core import model as core
+from jaxecon.core.fields import fields_of
 from jaxecon.economics.inequality import gini, herfindahl
 from jaxecon.models.quasi_public_goods import data, market
 from jaxecon.models.quasi_public_goods.market import Provision, Responses, State
@@ -17,13 +18,22 @@ from jaxecon.models.quasi_public_goods.outcome_fields import Outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.publicness import publicness
 from jaxecon.models.quasi_public_goods.users import Population, by_decile, consumer_surplus, population
-from jaxecon.numerics.roots import attach_derivative, default_tolerance, find_root
+from jaxecon.numerics.roots import attach_derivative, default_tolerance, find_root, first_success, solve_small
 from jaxecon.numerics.tracking import track_root
 
 Scalar = Float[Array, ""]
 
-# Closed margin over tau, loads of the closed and of the open model near the baseline.
-START = (4.0, 0.27, 0.47)
+# Where the search begins: (ln margin, ln closed load, ln open load) at the baseline, and their elasticities, a regression
+# over solved points of the box. A start, not an answer: any number here gives the same equilibrium or none.
+START = (2.89, -1.43, -0.73)
+ELASTICITIES = {
+    "v_med": (0.18, -0.17, 0.09), "sd_v": (1.0, -1.18, 0.13), "h_0": (-0.07, 0.04, -0.76), "tau": (0.29, 0.02, 0.36),
+    "k": (-0.68, 0.99, -0.19), "p_o": (-0.02, 0.01, -0.17), "eta_h": (0.01, -0.01, 0.08), "q_c": (0.18, -0.12, -1.35),
+    "q_o": (0.0, -0.05, 1.48), "service_c": (-0.21, 0.21, -0.59), "service_o": (0.06, -0.04, 0.52),
+    "K_o": (-0.1, 0.03, -0.61), "r_K": (0.55, 0.14, 0.31),
+}  # fmt: skip
+# Further starts for cells where the first one fails.
+SHIFTS = ((0.0, 0.0, 0.0), (0.4, -0.4, 0.0), (-0.4, 0.4, 0.0), (0.8, -0.8, -0.2), (0.2, -0.2, 0.5), (-0.2, 0.0, -0.6))
 COARSE_NY, COARSE_NZ = 1, 81
 
 NO_MARGIN = core.FIRST_REASON
@@ -42,28 +52,44 @@ class Equilibrium(core.Equilibrium):
     response: Responses
 
 
-def start_of(p: Params) -> Float[Array, "3"]:
-    """Where the search begins."""
-    margin, closed, opened = START
-    return jnp.stack([jnp.log(margin * p.tau), *jnp.log(jnp.asarray([closed, opened], p.tau.dtype))])
+Args = tuple[Params, Provision]
 
 
-def solve(
-    p: Params, offer: Provision, pop: Population, y0: Float[Array, "3"]
-) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
-    """Root of `market.conditions` from `y0`: coarse Newton, then Broyden on the full population; no derivative."""
-    p, offer, pop, y0 = lax.stop_gradient((p, offer, pop, y0))
+def starts(args: Args) -> Float[Array, "6 3"]:
+    """Where the search begins, the likeliest first."""
+    p, offer = args
+    values = {
+        "q_c": offer.q[0], "q_o": offer.q[2], "service_c": offer.service[0], "service_o": offer.service[2],
+        "K_o": offer.K_o, "r_K": offer.r,
+    }  # fmt: skip
+    y = jnp.asarray(START, p.tau.dtype)
+    for name, powers in ELASTICITIES.items():
+        base = fields_of(Params)[name].default
+        ratio = values.get(name, getattr(p, name)) / base
+        y = y + jnp.asarray(powers, y.dtype) * jnp.log(jnp.maximum(ratio, 0.05))
+    return y + jnp.asarray(SHIFTS, y.dtype)
+
+
+def attempt(y0: Float[Array, "3"], args: Args) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
+    """Root of `market.conditions` from one start: Newton on a coarse population, then Broyden on the full one."""
+    p, offer = args
     rough = (p, offer, population(p, COARSE_NY, COARSE_NZ))
-    near = find_root(market.conditions, y0, rough, tol=1e-4, max_step=0.7)
-    inverse = jnp.linalg.inv(jax.jacfwd(market.conditions)(near.x, rough))
-    root = track_root(market.conditions, near.x, inverse, (p, offer, pop))
+    near = find_root(market.conditions, y0, rough, tol=1e-3, max_steps=12, max_step=0.7)
+    slopes = jax.jacfwd(market.conditions)(near.x, rough)
+    inverse = jnp.stack([solve_small(slopes, e) for e in jnp.eye(3, dtype=slopes.dtype)], axis=1)
+    root = track_root(market.conditions, near.x, inverse, (p, offer, population(p)))
     return root.x, root.residual <= 10 * default_tolerance(y0.dtype)
+
+
+def solve(p: Params, offer: Provision) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
+    args = lax.stop_gradient((p, offer))
+    return attempt(starts(args)[0], args)
 
 
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
     """Solve (2.1)-(2.4); the derivative is that of the implicit function theorem."""
     offer, pop = market.provision(p, u), population(p)
-    y, good = solve(p, offer, pop, start_of(p))
+    y, good = solve(p, offer)
     y = attach_derivative(market.conditions, y, (p, offer, pop), good)
     s = market.state(y, p, offer, pop)
     r = market.responses(p.tau, p.k, offer.q, s.load, s.demand)
@@ -122,7 +148,7 @@ def openness_wedge(p: Params, offer: Provision, s: State, r: Responses) -> Scala
     n, gate = s.demand.n[0], offer.gate[0]
     social = gate * n + jnp.sum(chi * w * n**nu)
     margin = market.kept(p, offer) * s.price[0] - offer.c[0]
-    return social - (margin * gate * r.price[0] * n - p.leak * s.price[0] * n)
+    return social - (margin * gate * r.price * n - p.leak * s.price[0] * n)
 
 
 def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
@@ -141,7 +167,7 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
     wedge_p = s.price - (offer.c + MCC - MX)
     wedge_K = MCC * s.load - p.r_K
     wedge_q = B * s.quality / offer.q - p.kappa_q * offer.q
-    markup = 1 / r.price[0]
+    markup = 1 / r.price
     served = by_decile(jnp.sum(s.demand.n_y, axis=0), p.ny)
     growth, speed = frontier_growth(p, profit), catch_up(p, offer.o[0])
     closed_and_open = {
@@ -187,30 +213,12 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
 
 
 def closed_responses(p: Params, s: State, offer: Provision) -> tuple[Scalar, Scalar]:
-    r"""Own price semi-elasticity and capacity response of a closed model by a second route.
-
-    The rivals' loads are eliminated one after the other by hand instead of by a 3 x 3 inverse: the bordered
-    (Schur) form of the same system.
-    """
-    d, k = s.demand, p.k
-    slope = s.quality * market.congestion(s.load, k) / d.n
-    A, M = (jnp.diag(d.n) - d.S) / p.tau, (jnp.diag(d.B) - d.T) / p.tau
-    # Rivals (second closed, open): (I + M G) dn = right-hand side, own column moved to the right.
-    a, b = 1 + M[1, 1] * slope[1], M[1, 2] * slope[2]
-    c, e = M[2, 1] * slope[1], 1 + M[2, 2] * slope[2]
-    det = a * e - b * c
-
-    def own(right: Array) -> Scalar:
-        def rivals(x: Array, y: Array) -> tuple[Array, Array]:
-            return (e * x - b * y) / det, (a * y - c * x) / det
-
-        free = rivals(right[1], right[2])
-        pull = rivals(M[1, 0] * slope[0], M[2, 0] * slope[0])
-        row = M[0, 1] * slope[1], M[0, 2] * slope[2]
-        schur = 1 + M[0, 0] * slope[0] - row[0] * pull[0] - row[1] * pull[1]
-        return (right[0] - row[0] * free[0] - row[1] * free[1]) / schur
-
-    return own(A[:, 0]) / d.n[0], own(M[:, 0]) * slope[0] * s.load[0]
+    r"""Own price semi-elasticity and capacity response of a closed model by a second route: the 3 x 3 system itself."""
+    A, M = market.demand_slopes(p.tau, s.demand)
+    slope = s.quality * market.congestion(s.load, p.k) / s.demand.n
+    system = jnp.eye(3, dtype=slope.dtype) + M * slope
+    by_price, by_quality = solve_small(system, A[:, 0])[0], solve_small(system, M[:, 0])[0]
+    return by_price / s.demand.n[0], by_quality * slope[0] * s.load[0]
 
 
 def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Float[Array, ""]]:

@@ -13,7 +13,6 @@ from jaxtyping import Array, Float
 
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.users import Demand, Population, demand
-from jaxecon.numerics.roots import solve_small
 
 Scalar = Float[Array, ""]
 Three = Float[Array, "3"]
@@ -101,28 +100,35 @@ def marginal_externality(p: Params, offer: Provision, n: Three) -> Three:
 
 
 class Responses(NamedTuple):
-    r"""Semi-elasticities of each model's use to its own price (positive), capacity and quality, all else given:
-    $-d\ln n_j/dp_j$, $dn_j/dK_j$, $dn_j/dq_j$."""
+    r"""Responses of a closed model's use to its own offer, rivals' offers given and congestion settled everywhere:
+    $-d\ln n/dp$, $dn/dK$, $dn/dq$."""
 
-    price: Three
-    capacity: Three
-    quality: Three
+    price: Scalar
+    capacity: Scalar
+    quality: Scalar
+
+
+def demand_slopes(tau: Scalar, d: Demand) -> tuple[Float[Array, "3 3"], Float[Array, "3 3"]]:
+    r"""$A = -\partial N/\partial p$ and $M = \partial N/\partial q^d$ of the logit (2.2)."""
+    eye = jnp.eye(3, dtype=d.n.dtype)
+    return (eye * d.n - d.S) / tau, (eye * d.B - d.T) / tau
 
 
 def responses(tau: Scalar, k: Scalar, q: Three, load: Three, d: Demand) -> Responses:
-    """Own responses of use, congestion of all models settled; the 3 x 3 system of the module's head."""
+    """Own responses of the first model: the rivals are eliminated from the system of the module's head (Schur form)."""
+    A, M = demand_slopes(tau, d)
     delivered = delivered_quality(q, load, k)
     slope = delivered * congestion(load, k) / d.n
-    by_price = (jnp.diag(d.n) - d.S) / tau
-    by_quality = (jnp.diag(d.B) - d.T) / tau
-    system = jnp.eye(3, dtype=q.dtype) + by_quality * slope
-    inverse = jnp.stack([solve_small(system, e) for e in jnp.eye(3, dtype=q.dtype)], axis=1)
-    own_quality = jnp.diagonal(inverse @ by_quality)
-    return Responses(
-        price=jnp.diagonal(inverse @ by_price) / d.n,
-        capacity=own_quality * slope * load,
-        quality=own_quality * delivered / q,
-    )
+    g0, g1, g2 = slope[0], slope[1], slope[2]
+    a, b, c, e = 1 + M[1, 1] * g1, M[1, 2] * g2, M[2, 1] * g1, 1 + M[2, 2] * g2
+    det = a * e - b * c
+    # Pull of the rivals' uses on the first model's, per unit of what moves them.
+    first = (M[0, 1] * g1 * e - M[0, 2] * g2 * c) / det
+    second = (M[0, 2] * g2 * a - M[0, 1] * g1 * b) / det
+    schur = 1 + g0 * (M[0, 0] - first * M[1, 0] - second * M[2, 0])
+    by_price = (A[0, 0] - first * A[1, 0] - second * A[2, 0]) / schur
+    by_quality = (M[0, 0] - first * M[1, 0] - second * M[2, 0]) / schur
+    return Responses(by_price / d.n[0], by_quality * g0 * load[0], by_quality * delivered[0] / q[0])
 
 
 class State(NamedTuple):
@@ -161,8 +167,8 @@ def conditions(y: Float[Array, "3"], args: tuple[Params, Provision, Population])
     r = responses(p.tau, p.k, offer.q, s.load, s.demand)
     return jnp.stack(
         [
-            y[0] + jnp.log(r.price[0]) - jnp.log(kept(p, offer)),
-            y[0] + jnp.log(r.capacity[0]) - jnp.log(offer.r),
+            y[0] + jnp.log(r.price) - jnp.log(kept(p, offer)),
+            y[0] + jnp.log(r.capacity) - jnp.log(offer.r),
             jnp.log(s.K[2]) - jnp.log(offer.K_o),
         ]
     )

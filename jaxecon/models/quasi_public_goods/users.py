@@ -10,7 +10,8 @@ cost depends on income alone. They are taken on the two axes of the grid, and wh
 matrix products.
 """
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import jax
@@ -27,13 +28,10 @@ Scalar = Float[Array, ""]
 Z_MAX = 7.5
 # The outer deciles end here: 3e-7 of the users live beyond, and the nodes inside resolve the rest better.
 Y_MAX = 5.0
-# Unordered pairs of the three models.
-PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
-@lru_cache(maxsize=32)
 def _rule(ny: int, nz: int) -> tuple[np.ndarray, ...]:
-    """Nodes in z_y with weights that add to a tenth in each decile, decile of each node, nodes in z_v, their spacing."""
+    """Nodes in z_y, their weights (a tenth of the users in each decile), nodes in z_v."""
     x, w = np.polynomial.legendre.leggauss(ny)
     edges = np.concatenate([[-Y_MAX], ndtri(np.arange(1, 10) / 10), [Y_MAX]])
     width = np.diff(edges)[:, None]
@@ -42,6 +40,10 @@ def _rule(ny: int, nz: int) -> tuple[np.ndarray, ...]:
     weight = weight / (10 * weight.sum(axis=1, keepdims=True))
     z_v = np.linspace(-Z_MAX, Z_MAX, nz)
     return z.ravel(), weight.ravel(), z_v
+
+
+# Logarithm of a share that is nothing: compiled without optimization, exp of -1e9 is not reliably zero.
+FLOOR = -80.0
 
 
 class Population(NamedTuple):
@@ -75,21 +77,28 @@ def population(p: Params, ny: int | None = None, nz: int | None = None) -> Popul
 class Tastes(NamedTuple):
     """Exponentials of utility over tau, in factors: `scaled[j] * factor[j]` against the outside option `outside`."""
 
-    scaled: Float[Array, "3 Z"]
-    factor: Float[Array, "3 Y"]
+    scaled: list[Float[Array, " Z"]]
+    factor: list[Float[Array, " Y"]]
     outside: Float[Array, " Z"]
     top: Float[Array, " Z"]
-
-    def total(self) -> Float[Array, "Y Z"]:
-        """Sum over the options, relative to $e^{top/\tau}$."""
-        return self.outside + jnp.sum(self.factor[:, :, None] * self.scaled[:, None, :], axis=0)
+    total: Float[Array, "Y Z"]
 
 
-def tastes(tau: Scalar, v: Float[Array, " Z"], quality: Float[Array, "3"], access: Float[Array, "3 Y"]) -> Tastes:
-    r"""$e^{(v q^d_j - e_{yj})/\tau}$ in factors, scaled by the largest $v q^d_j$ so that nothing overflows."""
-    gross = quality[:, None] * v
-    top = lax.stop_gradient(jnp.maximum(jnp.max(gross, axis=0), 0.0))
-    return Tastes(jnp.exp((gross - top) / tau), jnp.exp(-access / tau), jnp.exp(-top / tau), top)
+def tastes(
+    tau: Scalar, v: Float[Array, " Z"], quality: Sequence[Scalar], access: Sequence[Float[Array, " Y"]], alike: bool
+) -> Tastes:
+    r"""$e^{(v q^d_j - e_{yj})/\tau}$ in factors, scaled by the largest $v q^d_j$ so that nothing overflows.
+
+    `total` is the sum over all options; with `alike` the first of two models stands for two.
+    """
+    gross = [q * v for q in quality]
+    top = lax.stop_gradient(reduce(jnp.maximum, gross, jnp.zeros_like(v)))
+    scaled = [jnp.exp(jnp.maximum((g - top) / tau, FLOOR)) for g in gross]
+    factor = [jnp.exp(-e / tau) for e in access]
+    outside = jnp.exp(jnp.maximum(-top / tau, FLOOR))
+    number = [2.0, 1.0] if alike else [1.0] * len(scaled)
+    total = outside + sum(m * f[:, None] * s for m, f, s in zip(number, factor, scaled))
+    return Tastes(scaled, factor, outside, top, total)
 
 
 class Demand(NamedTuple):
@@ -103,47 +112,71 @@ class Demand(NamedTuple):
     T: Float[Array, "3 3"]
 
 
-def _rows(weight: Array, columns: Array) -> Array:
-    """Integrals over valuation of several columns, by income node: [columns, Y]."""
-    return jnp.matmul(columns, weight.T, precision=lax.Precision.HIGHEST)
+def _integrals(weight: Float[Array, "Y Z"], columns: list[Float[Array, " Z"]]) -> list[Float[Array, " Y"]]:
+    """Integrals over valuation of several columns, by income node."""
+    rows = jnp.matmul(weight, jnp.stack(columns, axis=1), precision=lax.Precision.HIGHEST)
+    return [rows[:, i] for i in range(len(columns))]
 
 
-def demand(tau: Scalar, pop: Population, quality: Float[Array, "3"], access: Float[Array, "3 Y"]) -> Demand:
+def demand(
+    tau: Scalar, pop: Population, quality: Float[Array, "3"], access: Float[Array, "3 Y"], alike: bool = True
+) -> Demand:
     r"""Logit choice with an outside option, integrated over users (2.2).
 
     **Arguments**
 
     - `quality`: delivered quality $q^d_j$; `access`: access cost $e_{yj}$ at each income node, shape `[3, Y]`.
+    - `alike`: the first two models offer the same, so that one integral serves both.
     """
-    t = tastes(tau, pop.v, quality, access)
-    inverse = 1 / t.total()
+    kinds = (0, 2) if alike else (0, 1, 2)
+    t = tastes(tau, pop.v, [quality[j] for j in kinds], [access[j] for j in kinds], alike)
+    inverse = 1 / t.total
     once = pop.weight * inverse
-    first = _rows(once, jnp.concatenate([t.scaled, t.scaled * pop.v]))
-    n_y, B_y = t.factor * first[:3], t.factor * first[3:]
-    j, k = (np.array(x) for x in zip(*PAIRS))
-    product = t.scaled[j] * t.scaled[k]
-    second = _rows(once * inverse, jnp.concatenate([product, product * pop.v]))
-    weights = t.factor[j] * t.factor[k]
-    s, t_ = jnp.sum(weights * second[:6], axis=1), jnp.sum(weights * second[6:], axis=1)
-    # Back from pairs to matrices.
-    where = np.zeros((3, 3), int)
-    where[j, k] = where[k, j] = np.arange(6)
-    return Demand(jnp.sum(n_y, axis=1), jnp.sum(B_y, axis=1), n_y, s[where], t_[where])
+    first = _integrals(once, [*t.scaled, *(pop.v * s for s in t.scaled)])
+    count = len(kinds)
+    n_y = [f * x for f, x in zip(t.factor, first[:count])]
+    B_y = [f * x for f, x in zip(t.factor, first[count:])]
+    pairs = [(j, k) for j in range(count) for k in range(j, count)]
+    products = [t.scaled[j] * t.scaled[k] for j, k in pairs]
+    second = _integrals(once * inverse, [*products, *(pop.v * x for x in products)])
+    both = [jnp.sum(t.factor[j] * t.factor[k] * x) for (j, k), x in zip([*pairs, *pairs], second)]
+    of = [0, 0, 1] if alike else [0, 1, 2]
+
+    def matrix(values: list[Scalar]) -> Float[Array, "3 3"]:
+        entry = dict(zip(pairs, values))
+        return jnp.stack([jnp.stack([entry[min(of[j], of[k]), max(of[j], of[k])] for k in range(3)]) for j in range(3)])
+
+    n, B = ([jnp.sum(x) for x in rows] for rows in (n_y, B_y))
+    return Demand(
+        n=jnp.stack([n[j] for j in of]),
+        B=jnp.stack([B[j] for j in of]),
+        n_y=jnp.stack([n_y[j] for j in of]),
+        S=matrix(both[: len(pairs)]),
+        T=matrix(both[len(pairs) :]),
+    )
 
 
-def consumer_surplus(tau: Scalar, pop: Population, quality: Float[Array, "3"], access: Float[Array, "3 Y"]) -> Scalar:
+def consumer_surplus(
+    tau: Scalar, pop: Population, quality: Float[Array, "3"], access: Float[Array, "3 Y"], alike: bool = True
+) -> Scalar:
     r"""$\int \tau \ln(1 + \sum_j e^{(v q^d_j - e_{uj})/\tau})\,dF$ [S]."""
-    t = tastes(tau, pop.v, quality, access)
+    kinds = (0, 2) if alike else (0, 1, 2)
+    t = tastes(tau, pop.v, [quality[j] for j in kinds], [access[j] for j in kinds], alike)
     # The scale carries no derivative in `tastes`; here it is put back as a constant, which is exact.
-    return jnp.sum(pop.weight * (tau * jnp.log(t.total()) + t.top))
+    return jnp.sum(pop.weight * (tau * jnp.log(t.total) + t.top))
 
 
 def serving_users(
     tau: Scalar, pop: Population, quality: Scalar, access: Float[Array, " Y"], cost: Scalar
 ) -> tuple[Scalar, Scalar]:
     r"""Users for whom serving is worth its cost, $\int sg((v q^d - c)/\tau)$, and those of them for whom access is too (NE) [R]."""
-    worth = jax.nn.sigmoid((pop.v * quality - cost) / tau)
-    both = worth * jax.nn.sigmoid((pop.v * quality - access[:, None]) / tau)
+    gross = pop.v * quality
+
+    def willing(cost: Array) -> Array:
+        return jax.nn.sigmoid(jnp.clip((gross - cost) / tau, FLOOR, -FLOOR))
+
+    worth = willing(cost)
+    both = worth * willing(access[:, None])
     return jnp.sum(pop.weight * worth), jnp.sum(pop.weight * both)
 
 
