@@ -4,7 +4,6 @@ Unknowns: the log margin of a closed provider and the log loads of a closed and 
 start come from a coarse population; Broyden steps on the full one do the rest.
 """
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
@@ -19,7 +18,7 @@ from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.publicness import publicness
 from jaxecon.models.quasi_public_goods.users import Population, by_decile, consumer_surplus, population
 from jaxecon.numerics.roots import attach_derivative, default_tolerance, find_root, first_success, solve_small
-from jaxecon.numerics.tracking import track_root
+from jaxecon.numerics.tracking import inverse_jacobian, track_root
 
 Scalar = Float[Array, ""]
 
@@ -71,25 +70,26 @@ def starts(args: Args) -> Float[Array, "6 3"]:
 
 
 def attempt(y0: Float[Array, "3"], args: Args) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
-    """Root of `market.conditions` from one start: Newton on a coarse population, then Broyden on the full one."""
+    """Root of `market.conditions` on a coarse population from one start."""
     p, offer = args
     rough = (p, offer, population(p, COARSE_NY, COARSE_NZ))
-    near = find_root(market.conditions, y0, rough, tol=1e-3, max_steps=12, max_step=0.7)
-    slopes = jax.jacfwd(market.conditions)(near.x, rough)
-    inverse = jnp.stack([solve_small(slopes, e) for e in jnp.eye(3, dtype=slopes.dtype)], axis=1)
-    root = track_root(market.conditions, near.x, inverse, (p, offer, population(p)))
-    return root.x, root.residual <= 10 * default_tolerance(y0.dtype)
+    root = find_root(market.conditions, y0, rough, tol=1e-4, max_steps=15, max_step=0.7)
+    return root.x, root.converged
 
 
-def solve(p: Params, offer: Provision) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
-    args = lax.stop_gradient((p, offer))
-    return attempt(starts(args)[0], args)
+def solve(p: Params, offer: Provision, pop: Population) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
+    """Root of `market.conditions`: Newton on a coarse population, then Broyden on the full one; no derivative."""
+    p, offer, pop = lax.stop_gradient((p, offer, pop))
+    near, _ = first_success(attempt, starts, (p, offer))
+    rough = (p, offer, population(p, COARSE_NY, COARSE_NZ))
+    root = track_root(market.conditions, near, inverse_jacobian(market.conditions, near, rough), (p, offer, pop))
+    return root.x, root.residual <= 10 * default_tolerance(near.dtype)
 
 
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
     """Solve (2.1)-(2.4); the derivative is that of the implicit function theorem."""
     offer, pop = market.provision(p, u), population(p)
-    y, good = solve(p, offer)
+    y, good = solve(p, offer, pop)
     y = attach_derivative(market.conditions, y, (p, offer, pop), good)
     s = market.state(y, p, offer, pop)
     r = market.responses(p.tau, p.k, offer.q, s.load, s.demand)
