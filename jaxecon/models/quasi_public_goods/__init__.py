@@ -1,14 +1,24 @@
-r"""Language models as quasi-public goods (paper 2; data governance in the macro report, section V)."""
+r"""Language models as quasi-public goods (paper 2; data governance in the macro report, section V).
+
+Users differ in valuation and income, and skill follows income. Two closed models and an open one offer quality that use congests,
+$q^d = q/(1 + (n/K)^k)$ (2.1), at an access cost of price, missing service and gates (2.2). Use spills over,
+more so the more open a model is (2.3). Closed providers keep $1 - leak\,o$ of their revenue and set price and capacity in
+Nash equilibrium without regard to the spillovers (2.4). Profit drives the frontier, openness the speed at which
+the open model follows (2.5).
+
+The planner's rules (2.6)-(2.9) give the wedge on every margin: price, capacity, quality, openness. The Publicness Index
+averages non-rivalry, non-excludability and net externality. Regimes S0 to S4 run from laissez-faire to comprehensive policy.
+Data are a second good in the same code (set `data_market`), with disclosure and circulation in `data.py`.
+"""
 
 from jaxecon.core.model import Model
+from jaxecon.models.quasi_public_goods.claims import CLAIMS
+from jaxecon.models.quasi_public_goods.dynamics import DYNAMICS
 from jaxecon.models.quasi_public_goods.equilibrium import REASONS, branches, equilibrium, identities, outcomes
 from jaxecon.models.quasi_public_goods.outcome_fields import Outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
-
-_S4 = {
-    "open_source_support": 0.2, "openness_mandate": 0.5, "public_compute": 0.15, "compute_subsidy": 0.3,
-    "safety_standard": 0.5, "access_voucher": 2.405676,
-}  # fmt: skip
+from jaxecon.models.quasi_public_goods.regimes import REGIMES
+from jaxecon.models.quasi_public_goods.studies import STUDIES
 
 MODEL = Model(
     name="quasi_public_goods",
@@ -22,14 +32,10 @@ MODEL = Model(
     identities=identities,
     branches=branches,
     reasons=REASONS,
-    regimes={
-        "laissez_faire": {},
-        "S0": {},
-        "S1": {"openness_mandate": 0.5, "open_source_support": 0.08},
-        "S2": {"public_compute": 0.15, "compute_subsidy": 0.3},
-        "S3": {"safety_standard": 0.5},
-        "S4": _S4,
-    },
+    claims=CLAIMS,
+    dynamics=DYNAMICS,
+    regimes=REGIMES,
+    studies=STUDIES,
 )
 
 __all__ = ["MODEL"]

@@ -17,7 +17,7 @@ from jaxecon.models.quasi_public_goods.outcome_fields import Outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.publicness import publicness
 from jaxecon.models.quasi_public_goods.users import Population, by_decile, consumer_surplus, population
-from jaxecon.numerics.roots import attach_derivative, default_tolerance, find_root, first_success, solve_small
+from jaxecon.numerics.roots import attach_derivative, find_root, first_success, solve_small
 from jaxecon.numerics.tracking import inverse_jacobian, track_root
 
 Scalar = Float[Array, ""]
@@ -83,7 +83,7 @@ def solve(p: Params, offer: Provision, pop: Population) -> tuple[Float[Array, "3
     near, _ = first_success(attempt, starts, (p, offer))
     rough = (p, offer, population(p, COARSE_NY, COARSE_NZ))
     root = track_root(market.conditions, near, inverse_jacobian(market.conditions, near, rough), (p, offer, pop))
-    return root.x, root.residual <= 10 * default_tolerance(near.dtype)
+    return root.x, root.residual <= (1e-10 if jnp.finfo(near.dtype).bits == 64 else 1e-3)
 
 
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
