@@ -4,6 +4,7 @@ Unknowns: the log margin of a closed provider and the log loads of a closed and 
 start come from a coarse population; Broyden steps on the full one do the rest.
 """
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
@@ -18,7 +19,7 @@ from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.publicness import publicness
 from jaxecon.models.quasi_public_goods.users import Population, by_decile, consumer_surplus, population
 from jaxecon.numerics.roots import attach_derivative, find_root, first_success, solve_small
-from jaxecon.numerics.tracking import inverse_jacobian, track_root
+from jaxecon.numerics.tracking import track_root
 
 Scalar = Float[Array, ""]
 
@@ -82,7 +83,9 @@ def solve(p: Params, offer: Provision, pop: Population) -> tuple[Float[Array, "3
     p, offer, pop = lax.stop_gradient((p, offer, pop))
     near, _ = first_success(attempt, starts, (p, offer))
     rough = (p, offer, population(p, COARSE_NY, COARSE_NZ))
-    root = track_root(market.conditions, near, inverse_jacobian(market.conditions, near, rough), (p, offer, pop))
+    slopes = jax.jacfwd(market.conditions)(near, rough)
+    inverse = jnp.stack([solve_small(slopes, e) for e in jnp.eye(3, dtype=slopes.dtype)], axis=1)
+    root = track_root(market.conditions, near, inverse, (p, offer, pop))
     return root.x, root.residual <= (1e-10 if jnp.finfo(near.dtype).bits == 64 else 1e-3)
 
 

@@ -42,8 +42,9 @@ def _rule(ny: int, nz: int) -> tuple[np.ndarray, ...]:
     return z.ravel(), weight.ravel(), z_v
 
 
-# Logarithm of a share that is nothing: compiled without optimization, exp of -1e9 is not reliably zero.
-FLOOR = -80.0
+def _floor(dtype: np.dtype) -> float:
+    """Logarithm of a weight that is nothing: compiled without optimization, exp of -1e9 is not reliably zero."""
+    return 0.9 * float(np.log(jnp.finfo(dtype).tiny))
 
 
 class Population(NamedTuple):
@@ -93,9 +94,9 @@ def tastes(
     """
     gross = [q * v for q in quality]
     top = lax.stop_gradient(reduce(jnp.maximum, gross, jnp.zeros_like(v)))
-    scaled = [jnp.exp(jnp.maximum((g - top) / tau, FLOOR)) for g in gross]
+    scaled = [jnp.exp(jnp.maximum((g - top) / tau, _floor(v.dtype))) for g in gross]
     factor = [jnp.exp(-e / tau) for e in access]
-    outside = jnp.exp(jnp.maximum(-top / tau, FLOOR))
+    outside = jnp.exp(jnp.maximum(-top / tau, _floor(v.dtype)))
     number = [2.0, 1.0] if alike else [1.0] * len(scaled)
     total = outside + sum(m * f[:, None] * s for m, f, s in zip(number, factor, scaled))
     return Tastes(scaled, factor, outside, top, total)
@@ -170,10 +171,10 @@ def serving_users(
     tau: Scalar, pop: Population, quality: Scalar, access: Float[Array, " Y"], cost: Scalar
 ) -> tuple[Scalar, Scalar]:
     r"""Users for whom serving is worth its cost, $\int sg((v q^d - c)/\tau)$, and those of them for whom access is too (NE) [R]."""
-    gross = pop.v * quality
+    gross, floor = pop.v * quality, _floor(pop.v.dtype)
 
     def willing(cost: Array) -> Array:
-        return jax.nn.sigmoid(jnp.clip((gross - cost) / tau, FLOOR, -FLOOR))
+        return jax.nn.sigmoid(jnp.clip((gross - cost) / tau, floor, -floor))
 
     worth = willing(cost)
     both = worth * willing(access[:, None])
