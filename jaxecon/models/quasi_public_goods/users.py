@@ -76,30 +76,31 @@ def population(p: Params, ny: int | None = None, nz: int | None = None) -> Popul
 
 
 class Tastes(NamedTuple):
-    """Exponentials of utility over tau, in factors: `scaled[j] * factor[j]` against the outside option `outside`."""
+    """Exponentials of utility over tau, in factors, `scaled[j] * factor[j] / total` is a choice probability."""
 
     scaled: list[Float[Array, " Z"]]
     factor: list[Float[Array, " Y"]]
-    outside: Float[Array, " Z"]
     top: Float[Array, " Z"]
+    low: Float[Array, " Y"]
     total: Float[Array, "Y Z"]
 
 
 def tastes(
     tau: Scalar, v: Float[Array, " Z"], quality: Sequence[Scalar], access: Sequence[Float[Array, " Y"]], alike: bool
 ) -> Tastes:
-    r"""$e^{(v q^d_j - e_{yj})/\tau}$ in factors, scaled by the largest $v q^d_j$ so that nothing overflows.
+    r"""$e^{(v q^d_j - e_{yj})/\tau}$ in factors, scaled by the largest $v q^d_j$ and the lowest access cost so that nothing overflows.
 
     `total` is the sum over all options; with `alike` the first of two models stands for two.
     """
     gross = [q * v for q in quality]
     top = lax.stop_gradient(reduce(jnp.maximum, gross, jnp.zeros_like(v)))
     scaled = [jnp.exp(jnp.maximum((g - top) / tau, _floor(v.dtype))) for g in gross]
-    factor = [jnp.exp(-e / tau) for e in access]
+    low = lax.stop_gradient(reduce(jnp.minimum, access))
+    factor = [jnp.exp(-(e - low) / tau) for e in access]
     outside = jnp.exp(jnp.maximum(-top / tau, _floor(v.dtype)))
     number = [2.0, 1.0] if alike else [1.0] * len(scaled)
-    total = outside + sum(m * f[:, None] * s for m, f, s in zip(number, factor, scaled))
-    return Tastes(scaled, factor, outside, top, total)
+    total = jnp.exp(low / tau)[:, None] * outside + sum(m * f[:, None] * s for m, f, s in zip(number, factor, scaled))
+    return Tastes(scaled, factor, top, low, total)
 
 
 class Demand(NamedTuple):
@@ -164,7 +165,7 @@ def consumer_surplus(
     kinds = (0, 2) if alike else (0, 1, 2)
     t = tastes(tau, pop.v, [quality[j] for j in kinds], [access[j] for j in kinds], alike)
     # The scale carries no derivative in `tastes`; here it is put back as a constant, which is exact.
-    return jnp.sum(pop.weight * (tau * jnp.log(t.total) + t.top))
+    return jnp.sum(pop.weight * (tau * jnp.log(t.total) + t.top - t.low[:, None]))
 
 
 def serving_users(
