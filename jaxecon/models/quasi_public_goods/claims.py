@@ -1,6 +1,7 @@
 r"""Claims C2.1 to C2.9 as margins, positive where they hold."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -27,7 +28,7 @@ from jaxecon.numerics.roots import bisect
 EXACT = 1e-7
 
 
-def _policy(p: Params, **values: float) -> Policy:
+def _policy(p: Params, **values: Any) -> Policy:
     return jax.tree.map(lambda x: jnp.asarray(x, p.tau.dtype), Policy(**values))
 
 
