@@ -132,7 +132,8 @@ def demand(
     """
     kinds = (0, 2) if alike else (0, 1, 2)
     t = tastes(tau, pop.v, [quality[j] for j in kinds], [access[j] for j in kinds], alike)
-    inverse = 1 / t.total
+    # Its square must stay finite in float32; what is cut are rich valuations at the lowest incomes, of no weight.
+    inverse = 1 / jnp.maximum(t.total, 10 * float(np.sqrt(jnp.finfo(pop.v.dtype).tiny)))
     once = pop.weight * inverse
     first = _integrals(once, [*t.scaled, *(pop.v * s for s in t.scaled)])
     count = len(kinds)
