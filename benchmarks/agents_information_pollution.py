@@ -9,7 +9,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from benchmarks.timing import timed
+from benchmarks.timing import agents_row
 from jaxecon.models.information_pollution import agents, dynamics, stage
 from jaxecon.models.information_pollution.params import Params, Policy
 
@@ -25,22 +25,13 @@ def measure(device: str) -> list[dict]:
     with jax.enable_x64(True):
         p, u, key = Params(), Policy(), jax.random.key(0)
         run = jax.jit(agents.run, static_argnums=(3, 4, 5))
-        first, total, path = timed(lambda: run(key, p, u, AGENTS, PERIODS, False), repeats=3)
-        ours = total / PERIODS
-        row = {
-            "work": f"information_pollution, {AGENTS} agents, one period",
-            "ours_s": ours,
-            "compile_s": first - total,
-            "periods": PERIODS,
-            "solved": float(jnp.mean(path.residual < 1e-9)),
-            "max_residual": float(jnp.max(path.residual)),
-            "bar": BAR,
-        }
+        row, path = agents_row("information_pollution", lambda n, t: run(key, p, u, n, t, False), AGENTS, PERIODS, BAR)
+        row |= {"solved": float(jnp.mean(path.residual < 1e-9)), "max_residual": float(jnp.max(path.residual))}
         try:
             seconds, trust = _mesa(p, u)
         except ImportError:
             return [row]
-        row |= {"peer": "mesa", "peer_s": seconds, "ratio": seconds / ours}
+        row |= {"peer": "mesa", "peer_s": seconds, "ratio": seconds / row["ours_s"]}
         row |= {"trust_ours": float(path.trust[MESA_PERIODS]), "trust_peer": trust}
     return [row]
 

@@ -29,6 +29,20 @@ def timed(f: Callable[[], Any], repeats: int = 5) -> tuple[float, float, Any]:
     return first, median(runs), result
 
 
+def agents_row(name: str, run: Callable[..., Any], agents: int, periods: int, bar: float) -> tuple[dict[str, Any], Any]:
+    """Seconds a period of an agent layer, `run(agents, periods)`, and its path."""
+    first, total, path = timed(lambda: run(agents, periods), repeats=3)
+    row = {
+        "work": f"{name}, {agents} agents, one period",
+        "ours_s": total / periods,
+        "compile_s": first - total,
+        "periods": periods,
+        "bar": bar,
+        "bar_is": "at least",
+    }
+    return row, path
+
+
 def environment(device: str) -> dict[str, Any]:
     """Device, versions and commit, as they are recorded beside every rate."""
     versions = {}

@@ -1,5 +1,6 @@
 """Claims: margins, shares over the box, caps, parts, stochastic claims, maps."""
 
+import dataclasses
 import json
 
 import jax
@@ -52,6 +53,30 @@ def test_stochastic_claims_draw_their_own_keys(found):
     assert claims(MODEL, ["P5"], draws=4000, seed=2)[0].margin != found["P5"].margin
     alone = claims(MODEL, ["P5"], draws=64, seed=1)[0]
     assert alone.margin == found["P5"].margin
+
+
+def test_claims_that_share_a_joint_function_do_not_depend_on_which_are_asked_for():
+    """One program for both, the same margins together and alone, and draws that are the same however they are chosen."""
+    calls = []
+
+    def joint(p, u, key):
+        calls.append(1)
+        noise = jax.random.normal(key, dtype=p.a.dtype)
+        return {"Xa": p.a - 10 + noise, "Ya": noise}
+
+    def whole(id):
+        part = Claim(f"{id}a", "a part", "R", "region", lambda p, u, key: joint(p, u, key)[f"{id}a"])
+        return claim_of_parts(id, "a whole", "R", "region", [part], joint=joint)
+
+    model = dataclasses.replace(MODEL, claims=(whole("X"), whole("Y")))
+    together = claims(model, draws=100, boundary=False)
+    assert len(calls) == 1
+    alone = [claims(model, [id], draws=100, boundary=False)[0] for id in ("X", "Y")]
+    backwards = claims(model, ["Y", "X"], draws=100, boundary=False)[::-1]
+    for one, two, three in zip(together, alone, backwards, strict=True):
+        assert one.id == two.id == three.id
+        assert one.margin == two.margin == three.margin and one.quantiles == two.quantiles == three.quantiles
+    assert together[1].quantiles != together[0].quantiles
 
 
 def test_nan_margins_are_not_evaluated_and_said(found):

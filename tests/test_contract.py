@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import qmc
 
+from jaxecon import claims, evaluate
+from jaxecon.analysis.batch import MANY, Response, evaluate_rows
+from jaxecon.core.compiling import quick_jit
 from jaxecon.core.discovery import load, model_names
 from jaxecon.core.errors import InputError
 from jaxecon.core.fields import GRADES, fields_of
@@ -18,7 +21,8 @@ from jaxecon.core.model import EXPECTATIONS, evaluate_pure
 MODELS = model_names()
 
 
-@pytest.fixture(scope="module", params=MODELS)
+# All tests of a model in one process: compiling is most of what they take, and each program is compiled once.
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in MODELS])
 def model(request):
     return load(request.param)
 
@@ -90,53 +94,91 @@ def test_claims_are_well_formed(model):
 
 
 def test_baseline_solves_jits_and_is_reproducible(model):
-    p, u = model.params(), model.policy()
-    one = eqx.filter_jit(evaluate_pure)(model, p, u)
-    two = eqx.filter_jit(evaluate_pure)(model, p, u)
+    one, two = evaluate(model), evaluate(model)
     assert int(one.status) == 0, model.reason(one.status)
     assert float(one.max_residual) <= model.tolerance
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
+def _names(model):
+    return tuple([*_real(model.Params), *_real(model.Policy)])
+
+
+def _values(model, points):
+    """Every number of single points under laissez-faire, `[point, name]`."""
+    u = model.policy()
+    return np.array([[float(getattr(p if hasattr(p, n) else u, n)) for n in _names(model)] for p in points])
+
+
+def _rows(model, points):
+    """Outcomes, largest residual and status of single points, through the batch that every analysis uses."""
+    return evaluate_rows(Response(model), model.params(), model.policy(), _names(model), _values(model, points))
+
+
+def _points(batch, n):
+    return [jax.tree.map(lambda x, k=k: x[k] if jnp.ndim(x) else x, batch) for k in range(n)]
+
+
 def test_residuals_in_the_box(model):
-    p = _box_points(model, 64)
-    ev = eqx.filter_jit(eqx.filter_vmap(lambda q: evaluate_pure(model, q, model.policy())))(p)
-    status = np.asarray(ev.status)
-    reasons = {model.reason(s) for s in status[status != 0]}
-    assert np.all(status == 0), reasons
-    assert float(np.max(ev.max_residual)) <= 1e-8
+    found = _rows(model, _points(_box_points(model, 64), 64))
+    residual, status = found[:, -2], found[:, -1]
+    assert np.all(status == 0), {model.reason(s) for s in status[status != 0]}
+    assert np.max(residual) <= 1e-8
 
 
-def _objective(model):
-    return lambda p, u: getattr(evaluate_pure(model, p, u).outcomes, model.objective)
+@pytest.mark.slow
+def test_a_large_study_gets_the_numbers_of_a_small_one(model):
+    """The program of large studies (full effort, barriers) against that of small ones, at points of the box."""
+    points = _values(model, _points(_box_points(model, 256, seed=11), 256))
+    small, large = (
+        evaluate_rows(Response(model), model.params(), model.policy(), _names(model), points, study=n)
+        for n in (len(points), MANY)
+    )
+    np.testing.assert_array_equal(small[:, -1], large[:, -1])
+    np.testing.assert_allclose(small[:, :-2], large[:, :-2], rtol=1e-8, atol=1e-9)
+    assert np.max(large[large[:, -1] == 0, -2]) <= 1e-8
 
 
-def _gradient_gap(model, p, u):
+@quick_jit
+def _slopes(model, ps, us):
+    """Objective, status and gradients by all parameters and instruments of a batch of points."""
+
+    def one(p, u):
+        def objective(pu):
+            ev = evaluate_pure(model, *pu)
+            return getattr(ev.outcomes, model.objective), ev.status
+
+        return jax.value_and_grad(objective, has_aux=True)((p, u))
+
+    return jax.vmap(one)(ps, us)
+
+
+def _gradients(model, points, policies):
+    """`_slopes` of three points: one program for all tests of a model."""
+    assert len(points) == 3
+    p, u = (jax.tree.map(lambda *x: jnp.stack(x), *trees) for trees in (points, policies))
+    (value, status), slopes = _slopes(model, p, u)
+    return np.asarray(value), np.asarray(status), slopes
+
+
+def _gradient_gap(model, p, u, grad):
     """Largest relative gap between autodiff and central differences, and the field that has it."""
-    f = _objective(model)
     leaves = [(0, n, x) for n, x in _real(model.Params).items()] + [(1, n, x) for n, x in _real(model.Policy).items()]
-    grad = eqx.filter_jit(jax.grad(lambda pu: f(*pu)))((p, u))
     exact = np.array([float(getattr(grad[side], n)) for side, n, _ in leaves])
     assert np.all(np.isfinite(exact)), [n for (_, n, _), g in zip(leaves, exact, strict=True) if not np.isfinite(g)]
     values = np.array([float(getattr((p, u)[side], n)) for side, n, _ in leaves])
     widths = np.array(
         [(x.box[1] - x.box[0]) if x.box else max(abs(v), 1.0) for (_, _, x), v in zip(leaves, values, strict=True)]
     )
-
-    def at(v):
-        sides = [{}, {}]
-        for k, (side, n, _) in enumerate(leaves):
-            sides[side][n] = v[k]
-        return f(_with(p, sides[0]), _with(u, sides[1]))
+    names, column = tuple(n for _, n, _ in leaves), list(fields_of(model.Outcomes)).index(model.objective)
 
     def differences(h):
         step = np.diag(h * widths)
-        batch = jnp.asarray(np.concatenate([values + step, values - step]))
-        w = np.asarray(run(batch))
+        rows = evaluate_rows(Response(model), p, u, names, np.concatenate([values + step, values - step]))
+        w = rows[:, column]
         return (w[: len(values)] - w[len(values) :]) / (2 * h * widths)
 
-    run = jax.jit(jax.vmap(at))
     # Richardson: two steps cancel the quadratic error of central differences.
     rough, fine = differences(2e-4), differences(1e-4)
     numeric = fine + (fine - rough) / 3
@@ -146,66 +188,52 @@ def _gradient_gap(model, p, u):
     return float(gap[worst]), leaves[worst][1], exact[worst], numeric[worst]
 
 
-def test_gradients_equal_finite_differences_at_the_baseline(model):
-    gap, name, exact, numeric = _gradient_gap(model, model.params(), _interior_policy(model))
-    assert gap < 1e-4, (name, exact, numeric)
-
-
-def test_gradients_equal_finite_differences_in_the_box(model):
-    points = _box_points(model, 2, seed=7)
-    for k in range(2):
-        p = jax.tree.map(lambda x, k=k: x[k] if jnp.ndim(x) else x, points)
-        gap, name, exact, numeric = _gradient_gap(model, p, _interior_policy(model))
-        assert gap < 1e-3, (k, name, exact, numeric)
+def test_gradients_equal_finite_differences(model):
+    """By every parameter and instrument, at the baseline and at two points of the box."""
+    points = [model.params(), *_points(_box_points(model, 2, seed=7), 2)]
+    u = _interior_policy(model)
+    _, status, slopes = _gradients(model, points, [u] * 3)
+    assert np.all(status == 0)
+    for k, (p, tolerance) in enumerate(zip(points, (1e-4, 1e-3, 1e-3), strict=True)):
+        grad = jax.tree.map(lambda x, k=k: x[k], slopes)
+        gap, name, exact, numeric = _gradient_gap(model, p, u, grad)
+        assert gap < tolerance, (k, name, exact, numeric)
 
 
 def test_gradient_at_laissez_faire_is_finite(model):
-    grad = eqx.filter_jit(jax.grad(lambda u: _objective(model)(model.params(), u)))(model.policy())
-    assert all(np.isfinite(np.asarray(g)) for g in jax.tree.leaves(grad))
+    _, _, (_, by_instrument) = _gradients(model, [model.params()] * 3, [model.policy()] * 3)
+    assert all(np.isfinite(np.asarray(g)).all() for g in jax.tree.leaves(by_instrument))
 
 
 def test_vmap_equals_single_evaluations(model):
     """Over every real field at once; a batch gives what its members give."""
-    p = _box_points(model, 4, seed=3)
-    batch = eqx.filter_jit(eqx.filter_vmap(lambda q: evaluate_pure(model, q, model.policy())))(p)
-    single = eqx.filter_jit(evaluate_pure)
-    for k in range(4):
-        one = single(model, jax.tree.map(lambda x, k=k: x[k] if jnp.ndim(x) else x, p), model.policy())
-        for a, b in zip(jax.tree.leaves(batch.outcomes), jax.tree.leaves(one.outcomes), strict=True):
-            np.testing.assert_allclose(np.asarray(a)[k], np.asarray(b), rtol=1e-7, atol=1e-9)
+    points = _points(_box_points(model, 4, seed=3), 4)
+    batch = _rows(model, points)
+    for k, p in enumerate(points):
+        one = evaluate(model, p)
+        single = [float(getattr(one.outcomes, n)) for n in fields_of(model.Outcomes)]
+        np.testing.assert_allclose(batch[k, :-2], single, rtol=1e-7, atol=1e-9)
 
 
 def test_a_failing_cell_harms_no_other(model):
     """NaN in one cell: that cell is NaN with a reason; values and gradients beside it are unchanged."""
     name = next(iter(_real(model.Params)))
     base, u = model.params(), model.policy()
-    values = jnp.stack([getattr(base, name), jnp.asarray(jnp.nan), getattr(base, name)])
-
-    @jax.jit
-    @jax.vmap
-    def value_and_slope(x):
-        def f(y):
-            ev = evaluate_pure(model, _with(base, {name: y}), u)
-            return getattr(ev.outcomes, model.objective), ev.status
-
-        (value, status), slope = jax.value_and_grad(f, has_aux=True)(x)
-        return value, slope, status
-
-    value, slope, status = (np.asarray(x) for x in value_and_slope(values))
+    value, status, slopes = _gradients(model, [base, _with(base, {name: jnp.asarray(jnp.nan)}), base], [u] * 3)
     assert status[1] != 0 and np.isnan(value[1])
-    assert status[0] == status[2] == 0 and np.isfinite(value[[0, 2]]).all() and np.isfinite(slope[[0, 2]]).all()
-    assert value[0] == value[2] and slope[0] == slope[2]
+    assert status[0] == status[2] == 0 and value[0] == value[2] and np.isfinite(value[0])
+    for slope in jax.tree.leaves(slopes):
+        assert np.isfinite(slope[0]) and slope[0] == slope[2]
 
 
 def test_regimes_and_sets_solve(model):
     assert "laissez_faire" in model.regimes
-    single = eqx.filter_jit(evaluate_pure)
     for name in model.regimes:
-        ev = single(model, model.params(), model.regime(name))
+        ev = evaluate(model, model.params(), model.regime(name))
         assert int(ev.status) == 0, (name, model.reason(ev.status))
     for name in set_names(model):
         named = load_set(model, name)
-        ev = single(model, model.params(**named.params), model.policy(**named.policy))
+        ev = evaluate(model, model.params(**named.params), model.policy(**named.policy))
         assert int(ev.status) == 0, (name, model.reason(ev.status))
 
 
@@ -214,36 +242,34 @@ def test_float32_agrees(model):
     p64 = _box_points(model, 16, seed=5)
     p32 = jax.tree.map(lambda x: x.astype(jnp.float32), p64)
     u32 = jax.tree.map(lambda x: x.astype(jnp.float32), model.policy())
-    run = eqx.filter_jit(eqx.filter_vmap(lambda q, u: evaluate_pure(model, q, u), in_axes=(eqx.if_array(0), None)))
-    double = run(p64, model.policy())
+    double = _rows(model, _points(p64, 16))
     with jax.enable_x64(False):
-        single = run(p32, u32)
+        single = quick_jit(lambda q, u: jax.vmap(lambda q: evaluate_pure(model, q, u))(q))(p32, u32)
     assert np.all(np.asarray(single.status) == 0)
     exceptions = getattr(model, "float32_exceptions", ())
-    for f in fields_of(model.Outcomes):
+    for k, f in enumerate(fields_of(model.Outcomes)):
         if f in exceptions:
             continue
-        a, b = np.asarray(getattr(double.outcomes, f)), np.asarray(getattr(single.outcomes, f), float)
+        a, b = double[:, k], np.asarray(getattr(single.outcomes, f), float)
         scale = np.maximum(np.abs(a), np.mean(np.abs(a)))
         assert np.max(np.abs(a - b) / np.maximum(scale, 1e-3)) < 1e-3, f
 
 
 def test_claims_at_the_baseline_are_finite(model):
-    cheap = [c for c in model.claims if c.cost == "equilibrium"]
-    p, u, key = model.params(), model.policy(), jax.random.key(0)
-    margins = jax.jit(lambda: [c.margin(p, u, key) for c in cheap])()
-    for c, m in zip(cheap, margins, strict=True):
-        assert jnp.ndim(m) == 0 and np.isfinite(float(m)), c.id
+    cheap = [c.id for c in model.claims if c.cost == "equilibrium"]
+    for claim in claims(model, cheap, draws=1, boundary=False):
+        for c in (claim, *claim.parts):
+            assert np.isfinite(c.margin), c.id
 
 
 def test_layers_run(model):
     p, u = model.params(), model.policy()
     for name, layer in model.dynamics.items():
-        path = eqx.filter_jit(layer.run)(p, u, jnp.linspace(0.0, 0.05 * layer.horizon, 6))
+        path = quick_jit(layer.run)(p, u, jnp.linspace(0.0, 0.05 * layer.horizon, 6))
         _check_path(path, layer.Result, name)
     for name, layer in model.agents.items():
         for smooth in (False, True):
-            run = eqx.filter_jit(lambda k, q, v, layer=layer, smooth=smooth: layer.run(k, q, v, 50, 8, smooth))
+            run = quick_jit(lambda k, q, v, layer=layer, smooth=smooth: layer.run(k, q, v, 50, 8, smooth))
             path = run(jax.random.key(0), p, u)
             _check_path(path, layer.Result, name)
 

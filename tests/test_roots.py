@@ -7,7 +7,15 @@ import pytest
 from scipy import optimize
 
 from jaxecon.numerics.quadrature import gauss_hermite, gauss_legendre
-from jaxecon.numerics.roots import bisect, find_root, first_success, newton, solve_small, value_and_jacobian
+from jaxecon.numerics.roots import (
+    attach_derivative,
+    bisect,
+    find_root,
+    first_success,
+    newton,
+    solve_small,
+    value_and_jacobian,
+)
 
 
 def _cubic(x, a):
@@ -58,6 +66,21 @@ def test_derivatives_of_every_order_and_mode():
     np.testing.assert_allclose(jax.jvp(root, (a,), (1.0,))[1], 0.5 / jnp.sqrt(a), rtol=1e-10)
     np.testing.assert_allclose(jax.hessian(root)(a), -0.25 * a**-1.5, rtol=1e-9)
     np.testing.assert_allclose(jax.grad(jax.grad(jax.grad(root)))(a), 0.375 * a**-2.5, rtol=1e-8)
+
+
+def test_an_attached_derivative_is_right_at_every_order_in_both_modes():
+    """x = sqrt(a) found elsewhere: derivatives of the first three orders, forward over reverse and reverse over reverse."""
+
+    def root(a):
+        return attach_derivative(_square, jnp.sqrt(jax.lax.stop_gradient(a))[None], a[None], jnp.asarray(True))[0]
+
+    a = jnp.asarray(2.3)
+    exact = [0.5 * a**-0.5, -0.25 * a**-1.5, 0.375 * a**-2.5]
+    for modes in ((jax.jacfwd,) * 3, (jax.grad,) * 3, (jax.grad, jax.jacfwd, jax.grad)):
+        f = root
+        for mode, value in zip(modes, exact, strict=True):
+            f = mode(f)
+            np.testing.assert_allclose(f(a), value, rtol=1e-8)
 
 
 def test_a_failed_cell_has_no_derivative_and_harms_no_other():

@@ -23,6 +23,8 @@ CHUNK = 32768
 GROUP = 256
 # Points of one call of a large study: as many as keep the caches of a CPU warm; a GPU takes a whole chunk.
 WIDE = 1024
+# Points from which a study is large: the program for it takes 6 to 10 s of a core to compile and saves .02 to .03 ms a point.
+MANY = 65_536
 # Directions of one call for slopes on a CPU, where they follow one another and padding costs time.
 FEW = 8
 # Programs that a batch has run before.
@@ -134,16 +136,20 @@ def p_dtype(p: Any, u: Any) -> Any:
     return jax.tree.leaves((p, u))[0].dtype
 
 
-def evaluate_rows(response: Response, p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray) -> np.ndarray:
+def evaluate_rows(
+    response: Response, p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray, *, study: int | None = None
+) -> np.ndarray:
     """Rows of outcomes, largest residual and status at any number of points; shape `[n, outcomes + 2]`.
 
-    On a CPU two groups run side by side: a compiled call holds no lock of Python, and keeps one core busy at best.
+    `study`: points of the whole study of which these are a part; it decides how well the program is compiled, so that
+    the numbers do not depend on how a study is cut. On a CPU two groups run side by side: a compiled call holds no lock
+    of Python, and keeps one core busy at best.
     """
     cpu = jax.default_backend() == "cpu"
     wide = WIDE if cpu else CHUNK
     size, run = response.group, _wide_rows
     if response.group == GROUP:
-        size, run = (wide, _wide_rows) if len(vectors) >= 4 * wide else (GROUP, _small_rows)
+        size, run = (wide, _wide_rows) if (study or len(vectors)) >= MANY else (GROUP, _small_rows)
 
     def rows_of(group: tuple[int, int, int]) -> np.ndarray:
         _, start, stop = group
@@ -202,7 +208,7 @@ def evaluate_many(
             found, slope = evaluate_slopes(response, p, u, names, vectors[start:stop])
             derivatives.append(slope)
         else:
-            found = evaluate_rows(response, p, u, names, vectors[start:stop])
+            found = evaluate_rows(response, p, u, names, vectors[start:stop], study=n)
         rows.append(found)
         if progress is not None:
             progress(stop, n, {"points": stop})

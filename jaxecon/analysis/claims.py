@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,7 +32,7 @@ from jaxecon.core.results import provenance, settings
 
 # Points of one compiled call: many for a cheap equilibrium, few for a path, one after the other for agents.
 GROUPS = {"equilibrium": GROUP, "path": 16, "agents": 1, "optimization": 1}
-GRID = 41
+GRID = 25
 # Draws of an equilibrium from which a program that runs faster is worth its longer compilation.
 MANY = 20_000
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -103,18 +103,33 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _margins(claim: Claim, names: tuple[str, ...], p: Any, u: Any, key: Any, numbers: Array, vectors: Array) -> Array:
-    """Margins of the parts of a claim (of the claim itself, if it has none) at each draw: `[draw, part]`."""
+Group = tuple[Claim, ...]
+
+
+def claim_groups(chosen: Iterable[Claim]) -> list[Group]:
+    """Claims that share a `joint` function belong in one program; the others stand alone. In the order given."""
+    groups: dict[Any, Group] = {}
+    for claim in chosen:
+        shared = claim.id if claim.joint is None else claim.joint
+        groups[shared] = (*groups.get(shared, ()), claim)
+    return list(groups.values())
+
+
+def _parts(claim: Claim) -> Group:
+    return claim.parts or (claim,)
+
+
+def _margins(group: Group, names: tuple[str, ...], p: Any, u: Any, key: Any, numbers: Array, vectors: Array) -> Array:
+    """Margins of the parts of claims (of a claim itself, if it has none) at each draw: `[draw, part]`."""
 
     def one(draw: tuple[Array, Array]) -> Array:
         number, vector = draw
         q, v = replace(p, u, names, vector)
         mine = jax.random.fold_in(key, number)
-        if claim.joint is not None:
-            found = claim.joint(q, v, mine)
-            margins = [found[part.id] for part in claim.parts]
-        else:
-            margins = [part.margin(q, v, mine) for part in claim.parts or (claim,)]
+        joint = group[0].joint
+        found = {} if joint is None else joint(q, v, mine)
+        parts = [part for claim in group for part in _parts(claim)]
+        margins = [found[part.id] if part.id in found else part.margin(q, v, mine) for part in parts]
         return jnp.stack([jnp.asarray(m).astype(vectors.dtype) for m in margins])
 
     return jax.vmap(one)((numbers, vectors))
@@ -139,19 +154,22 @@ class _Task:
     u: Any
     seed: int
     boundary: bool
+    leaders: Mapping[Any, str]
 
     def key(self, claim: Claim) -> Any:
-        return jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(claim.id.encode()))
+        """Of the claim's id; claims that share a program have the key of the model's first of them, whichever are asked for."""
+        name = self.leaders.get(claim.joint, claim.id) if claim.joint else claim.id
+        return jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(name.encode()))
 
-    def margins(self, claim: Claim, points: np.ndarray) -> np.ndarray:
-        """Margins `[point, part]`, group after group through one compiled function."""
-        size = GROUPS[claim.cost]
-        evaluate = _few_margins if claim.cost == "equilibrium" and len(points) < MANY else _many_margins
+    def margins(self, group: Group, points: np.ndarray) -> np.ndarray:
+        """Margins `[point, part]` of all claims of a group, a block of points at a time through one compiled function."""
+        size = min(GROUPS[claim.cost] for claim in group)
+        evaluate = _few_margins if size == GROUP and len(points) < MANY else _many_margins
         found = []
         for _, start, stop in chunks_of(len(points), size):
             vectors = jnp.asarray(padded(points[start:stop], size), p_dtype(self.p, self.u))
             numbers = jnp.arange(start, start + size, dtype=jnp.uint32)
-            run = evaluate(claim, self.box.names, self.p, self.u, self.key(claim), numbers, vectors)
+            run = evaluate(group, self.box.names, self.p, self.u, self.key(group[0]), numbers, vectors)
             found.append(np.asarray(run, float)[: stop - start])
         return np.concatenate(found)
 
@@ -188,22 +206,25 @@ def _grid(task: _Task, x: str, y: str) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return xs, ys, points
 
 
-def _evaluate(task: _Task, claim: Claim, n: int, map_too: bool) -> tuple[np.ndarray, BoundaryMap | None, dict[str, float], list[np.ndarray]]:  # fmt: skip
-    """Margins at the given point and `n` draws, the map, and the margins of the parts."""
-    parts = claim.parts or (claim,)
+def _columns(group: Group, claim: Claim) -> tuple[list[int], list[int]]:
+    """Where the parts of a claim stand among those of its group, and which of them carry the verdict."""
+    first = sum(len(_parts(other)) for other in group[: group.index(claim)])
+    mine = list(range(first, first + len(_parts(claim))))
     # A size that is reported carries no verdict, unless the whole claim is a report.
-    judged = [k for k, part in enumerate(parts) if part.expectation != "report"] or list(range(len(parts)))
-    each = task.margins(claim, task.points[: n + 1])
-    margins = np.min(each[:, judged], axis=1)
-    influence = influence_of(task.box.names, task.points[1 : n + 1], margins[1:])
-    boundary = None
-    mixed = np.any(margins > 0) and np.any(margins <= 0)
-    if map_too and claim.cost == "equilibrium" and len(influence) > 1 and mixed:
-        x, y = list(influence)[:2]
-        xs, ys, points = _grid(task, x, y)
-        field = np.min(task.margins(claim, points)[:, judged], axis=1)
-        boundary = BoundaryMap(x, y, xs, ys, field.reshape(GRID, GRID), {k: influence[k] for k in (x, y)})
-    return margins, boundary, influence, list(each.T) if claim.parts else []
+    judged = [k for k, part in zip(mine, _parts(claim), strict=True) if part.expectation != "report"]
+    return mine, judged or mine
+
+
+def _map(task: _Task, group: Group, claim: Claim, margins: np.ndarray, influence: dict[str, float]) -> BoundaryMap | None:  # fmt: skip
+    """The margin over the two parameters that matter most, if the claim holds at some draws and fails at others."""
+    mixed = bool(np.any(margins > 0) and np.any(margins <= 0))
+    wanted = task.boundary and claim.expectation not in ("report", "exact") and claim.cost == "equilibrium"
+    if not (wanted and mixed and len(influence) > 1):
+        return None
+    x, y = list(influence)[:2]
+    xs, ys, points = _grid(task, x, y)
+    field = np.min(task.margins(group, points)[:, _columns(group, claim)[1]], axis=1)
+    return BoundaryMap(x, y, xs, ys, field.reshape(GRID, GRID), {k: influence[k] for k in (x, y)})
 
 
 def _result(
@@ -291,25 +312,38 @@ def claims(
         prior={n: [float(a), float(b)] for n, a, b in zip(box.names, box.lo, box.hi, strict=True)},
         rejected=sample.rejected,
     )  # fmt: skip
-    results = []
+    found: dict[str, ClaimResult] = {}
+    leaders = {group[0].joint: group[0].id for group in claim_groups(model.claims)}
     with jax.enable_x64(precision == "float64"):
         given = np.asarray(get_values(p, u, box.names), float)
-        task = _Task(box, np.concatenate([given[None], sample.points]), p, u, int(seed), boundary)
-        for done, name in enumerate(chosen, 1):
-            results.append(_check(task, family[name], draws, record))
-            if progress is not None:
-                progress(done, len(chosen), {"id": name})
-    return results
+        task = _Task(box, np.concatenate([given[None], sample.points]), p, u, int(seed), boundary, leaders)
+        for group in claim_groups(family[name] for name in dict.fromkeys(chosen)):
+            for result in _check(task, group, draws, record):
+                found[result.id] = result
+                if progress is not None:
+                    progress(len(found), len(chosen), {"id": result.id})
+    return [found[name] for name in chosen]
 
 
-def _check(task: _Task, claim: Claim, draws: int, record: dict[str, Any]) -> ClaimResult:
-    """One claim with its parts; the smallest cap of a family holds for all of it."""
+def _draws_of(claim: Claim, draws: int) -> int:
+    """Draws that a claim can afford: the smallest cap of a family holds for all of it; a cap of 1 pays for the given point only."""
     caps = [c.max_draws for c in (claim, *claim.parts) if c.max_draws is not None]
-    # A cap of 1 pays for the given point only.
-    n = min([draws, *(0 if cap <= 1 else cap for cap in caps)])
-    map_too = task.boundary and claim.expectation not in ("report", "exact")
-    margins, boundary, influence, each = _evaluate(task, claim, n, map_too)
-    parts = tuple(
-        _result(task, part, found, draws, {}, None, (), record) for part, found in zip(claim.parts, each, strict=True)
-    )
-    return _result(task, claim, margins, draws, influence, boundary, parts, record)
+    return min([draws, *(0 if cap <= 1 else cap for cap in caps)])
+
+
+def _check(task: _Task, group: Group, draws: int, record: dict[str, Any]) -> list[ClaimResult]:
+    """The claims of one group with their parts."""
+    each = task.margins(group, task.points[: 1 + max(_draws_of(claim, draws) for claim in group)])
+    results = []
+    for claim in group:
+        n = _draws_of(claim, draws)
+        mine, judged = _columns(group, claim)
+        margins = np.min(each[: n + 1, judged], axis=1)
+        influence = influence_of(task.box.names, task.points[1 : n + 1], margins[1:])
+        boundary = _map(task, group, claim, margins, influence)
+        parts = tuple(
+            _result(task, part, each[: n + 1, k], draws, {}, None, (), record)
+            for k, part in zip(mine, claim.parts, strict=False)
+        )
+        results.append(_result(task, claim, margins, draws, influence, boundary, parts, record))
+    return results

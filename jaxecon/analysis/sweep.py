@@ -141,13 +141,13 @@ def _evaluate_chunk(
     order = list(response.fields())
     columns = [*(order.index(n) for n in outcomes), -2, -1]
     if not fixed:
-        return evaluate_rows(response, p, u, real, vectors).T[columns]
+        return evaluate_rows(response, p, u, real, vectors, study=study.size).T[columns]
     combinations = list(zip(*(study.columns[n][start:stop].tolist() for n in fixed), strict=True))
     rows = np.empty((stop - start, len(outcomes) + 2), vectors.dtype)
     for combination in dict.fromkeys(combinations):
         mine = np.array([c == combination for c in combinations])
         q = dataclasses.replace(p, **dict(zip(fixed, combination, strict=True)))
-        rows[mine] = evaluate_rows(response, q, u, real, vectors[mine])[:, columns]
+        rows[mine] = evaluate_rows(response, q, u, real, vectors[mine], study=study.size)[:, columns]
     return rows.T
 
 

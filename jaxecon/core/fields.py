@@ -5,7 +5,7 @@ calibration transforms, axis labels, result attributes and the tables of the rep
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import equinox as eqx
@@ -204,3 +204,8 @@ def real_names(cls: type, layers: Iterable[Layer] = ("equilibrium", "dynamics", 
     """Names of the fields that are vmapped and differentiated, of the given layers."""
     allowed = set(layers)
     return [n for n, f in fields_of(cls).items() if f.kind == "real" and f.layer in allowed]
+
+
+def with_fields(module: Any, names: Sequence[str], values: Sequence[Any] | Array) -> Any:
+    """The parameters or the policy with the named fields replaced, one value a name; pure, for use inside jit and grad."""
+    return eqx.tree_at(lambda m: [getattr(m, n) for n in names], module, [values[k] for k in range(len(names))])

@@ -51,7 +51,8 @@ class Claim:
     `margin(p, u, key)` is a pure function of one draw that returns a scalar, positive where the
     claim holds (for `expectation="report"`: the reported size); `key` serves stochastic claims.
     Claims of several parts have `parts`, and their margin is the smallest of those that carry a verdict;
-    `joint` gives the margins of all parts by id at once, where they share an expensive computation.
+    `joint` gives the margins of parts by id at once, where they share an expensive computation; claims with the same
+    `joint` are checked in one program, and a part that it does not give has its own `margin`.
     `max_draws` caps the draws of an expensive claim (`None`: no cap; 1: the baseline only).
     """
 

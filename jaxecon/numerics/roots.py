@@ -300,7 +300,9 @@ def _attached(f: Callable, x: Array, args: PyTree, good: Array) -> Array:
 @partial(_attached.defjvp, symbolic_zeros=True)
 def _attached_jvp(f, primals, tangents):  # pyright: ignore
     x, args, good = primals
-    return _attached(f, x, args, good), _tangent(f, x, args, tangents[1], good)
+    # The tangent is taken at the attached root, which moves with `args`: else derivatives of second order would be wrong.
+    y = _attached(f, x, args, good)
+    return y, _tangent(f, y, args, tangents[1], good)
 
 
 def attach_derivative(

@@ -6,16 +6,13 @@ derivatives themselves (first-order conditions): a Jacobian there is slow to run
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PyTree
 
-from jaxecon.numerics.roots import default_tolerance, solve_small
+from jaxecon.numerics.roots import attach_derivative, default_tolerance
 
 Gaps = Callable[[Array, PyTree], Array]
 
@@ -65,41 +62,6 @@ def _broyden(f: Gaps, tol: float, max_steps: int, x0: Array, inverse: Array, arg
     return Tracked(x, inverse, size)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
-def _tracked(f: Gaps, tol: float, max_steps: int, x0: Array, inverse: Array, args: PyTree) -> Tracked:
-    return _broyden(f, tol, max_steps, x0, inverse, args)
-
-
-@partial(_tracked.defjvp, symbolic_zeros=True)
-def _tracked_jvp(f: Gaps, tol: float, max_steps: int, primals: Any, tangents: Any) -> Any:
-    x0, inverse, args = primals
-    root = _tracked(f, tol, max_steps, x0, inverse, args)
-    n = root.x.shape[0]
-    # Only what is differentiated: constants in `args` would otherwise double the work and the compilation.
-    leaves, tree = jax.tree.flatten(args)
-    dots = jax.tree.leaves(tangents[2], is_leaf=_is_zero)
-    moving = [i for i, dot in enumerate(dots) if not _is_zero(dot)]
-
-    def joint(x: Array, *values: Array) -> Array:
-        filled = list(leaves)
-        for i, value in zip(moving, values, strict=True):
-            filled[i] = value
-        return f(x, jax.tree.unflatten(tree, filled))
-
-    # Two passes: the solve must see the Jacobian as a constant, or it could not be transposed.
-    basis = jnp.eye(n, dtype=root.x.dtype)
-    columns = jax.vmap(lambda v: jax.jvp(lambda x: f(x, args), (root.x,), (v,))[1])(basis)
-    along = jax.jvp(
-        lambda *values: joint(root.x, *values), tuple(leaves[i] for i in moving), tuple(dots[i] for i in moving)
-    )[1]
-    step = -solve_small(columns.T, along)
-    return root, Tracked(step, jnp.zeros_like(root.inverse), jnp.zeros_like(root.residual))
-
-
-def _is_zero(x: Any) -> bool:
-    return isinstance(x, jax.custom_derivatives.SymbolicZero)
-
-
 def track_root(
     f: Gaps, x0: Float[Array, " n"], inverse: Float[Array, "n n"], args: PyTree, *, max_steps: int = 12
 ) -> Tracked:
@@ -113,5 +75,6 @@ def track_root(
     **Returns** a `Tracked`. The derivative of `x` is that of the implicit function theorem, in both
     modes. No error is raised: read `residual`.
     """
-    x0, inverse = lax.stop_gradient((x0, inverse))
-    return _tracked(f, default_tolerance(x0.dtype), max_steps, x0, inverse, args)
+    found = _broyden(f, default_tolerance(x0.dtype), max_steps, *lax.stop_gradient((x0, inverse, args)))
+    good = jnp.all(jnp.isfinite(found.x))
+    return Tracked(attach_derivative(f, found.x, args, good), found.inverse, found.residual)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jaxecon.analysis.claims import ClaimResult, claims
+from jaxecon.analysis.claims import ClaimResult, claim_groups, claims
 from jaxecon.analysis.designs import box_of
 from jaxecon.analysis.optimize import Optimum, optimize
 from jaxecon.analysis.sensitivity import sensitivity
@@ -78,13 +78,13 @@ def pieces_of(study: ModelStudy) -> dict[str, Callable[[], None]]:
         "solutions over the prior box": lambda: _box(study),
         "optimal policy": lambda: _optimum(study),
     }
-    for claim in model.claims:
-        if claim.cost == "equilibrium" or sizes.full:
-            pieces[f"claim {claim.id}"] = lambda claim=claim: study.claims.extend(
-                claims(model, [claim.id], draws=sizes.draws, seed=sizes.seed)
-            )
-        else:
-            study.skipped.append(claim.id)
+    checked = [c for c in model.claims if c.cost == "equilibrium" or sizes.full]
+    study.skipped.extend(c.id for c in model.claims if c not in checked)
+    for group in claim_groups(checked):
+        ids = [c.id for c in group]
+        pieces["claim " + ", ".join(ids)] = lambda ids=ids: study.claims.extend(
+            claims(model, ids, draws=sizes.draws, seed=sizes.seed)
+        )
     for name, layer in model.agents.items():
         periods = layer.periods if sizes.steps is None else min(layer.periods, sizes.steps)
         pieces[f"agents: {name}"] = lambda name=name, periods=periods: study.agents.update(

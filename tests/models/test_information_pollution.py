@@ -9,6 +9,7 @@ from scipy.optimize import brentq, root
 from scipy.special import lambertw
 from scipy.stats import norm, qmc
 
+from jaxecon.core.compiling import quick_jit
 from jaxecon.core.discovery import load
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import evaluate_pure
@@ -292,14 +293,16 @@ def test_planner_is_decentralized_exactly_by_three_instruments():
 @pytest.mark.slow
 def test_turning_price_is_a_peak_and_has_a_gradient():
     p, u = MODEL.params(), MODEL.policy()
-    price, slope = jax.jit(jax.value_and_grad(lambda e: turning.turning_price(eqx.tree_at(lambda q: q.u_L, p, e), u)))(
-        p.u_L
-    )
+    price, slope = quick_jit(
+        jax.value_and_grad(lambda e: turning.turning_price(eqx.tree_at(lambda q: q.u_L, p, e), u))
+    )(p.u_L)
     x = np.tile([float(f.default) for f in BOX.values()], (3, 1))
     x[:, list(BOX).index("p_A")] = float(price) * np.array([0.97, 1.0, 1.03])
     W = np.asarray(_solve(x, np.zeros((3, 5))).outcomes.welfare)
     assert W[1] > W[0] and W[1] > W[2]
-    assert np.isfinite(float(slope)) and float(slope) > 0  # more harm: cheaper AI stops helping earlier
+    assert float(slope) > 0  # more harm: cheaper AI stops helping earlier
+    near = quick_jit(lambda e: turning.turning_price(eqx.tree_at(lambda q: q.u_L, p, e), u))
+    assert float(slope) == pytest.approx(float(near(p.u_L + 1e-2) - near(p.u_L - 1e-2)) / 2e-2, rel=1e-3)
 
 
 def test_costs_of_the_best_supply_need_no_power():

@@ -354,7 +354,7 @@ def test_other_starts_find_the_same_equilibrium(baseline):
 
 def test_hollow_middle_and_modes(key):
     p, u = MODEL.params(), MODEL.policy()
-    run = jax.jit(lambda p: (claims_of.hollow_margin(p, u, key), claims_of.two_modes(p, u, key)))
+    run = jax.jit(lambda p: (claims_of.shape_claims(p, u, key)["C3.2a"], claims_of.two_modes(p, u, key)))
     hollow, modes = run(p)
     assert float(hollow) > 0 and float(modes) > 0
     # One mode if AI is out of reach: the claim can fail.

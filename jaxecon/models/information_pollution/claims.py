@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxecon.core.fields import with_fields
 from jaxecon.core.model import Claim, claim_of_parts, part_of
 from jaxecon.economics.production import ces_unit_cost
 from jaxecon.models.information_pollution import index, platform, producers
@@ -17,7 +18,6 @@ from jaxecon.models.information_pollution.planner import (
     market_welfare,
     perfect_identification,
     unconstrained_planner,
-    with_instruments,
 )
 from jaxecon.models.information_pollution.portfolio import (
     COMPUTE,
@@ -30,9 +30,9 @@ from jaxecon.models.information_pollution.portfolio import (
 )
 from jaxecon.models.information_pollution.solver import HIGHEST, inner_start, lowest_moderation, visit
 from jaxecon.models.information_pollution.turning import (
+    LEVELS,
     given_trust_profit,
-    index_slopes,
-    price_response,
+    response,
 )
 
 Scalar = Float[Array, ""]
@@ -117,22 +117,31 @@ def _no_single(p: Params, u: Policy, key) -> Scalar:
 def _prohibition(p: Params, u: Policy, key) -> Scalar:
     """At u_0 = 0: tolerance 1e-4 less what a prohibitive tax alone leaves of first best."""
     corner = eqx.tree_at(lambda q: q.u_0, _ideal(p), jnp.zeros_like(p.u_0))
-    ban = with_instruments(u, (TAX,), jnp.full((1,), 3.0, p.p_A.dtype))
+    ban = with_fields(u, (TAX,), jnp.full((1,), 3.0, p.p_A.dtype))
     return 1e-4 - jnp.abs(margins_planner(corner).value - market_welfare(corner, ban))
 
 
-# C5.4, C5.8 ------------------------------------------------------------------------------------------------
+# C5.4, C5.8, C5.9 ------------------------------------------------------------------------------------------
 
 
-def _index_claims(p: Params, u: Policy, key) -> dict[str, Scalar]:
-    frozen, endogenous = index_slopes(p, u)
-    return {"C5.4a": -frozen, "C5.4b": -endogenous, "C5.4c": index.sign_condition(p)}
+def _slope_claims(p: Params, u: Policy, key) -> dict[str, Scalar]:
+    """Everything that is a slope of the equilibrium, through one copy of it.
 
-
-def _price_claims(p: Params, u: Policy, key) -> dict[str, Scalar]:
-    r = price_response(p, u)
+    C5.9, at f = 0: largest welfare loss over provenance in (0, .95], its certification cost aside; and -dW/d(d'_0):
+    sharper identification alone, nothing else changed.
+    """
+    r = response(p, u)
     turning = jnp.where(r.peak, jnp.exp(r.log_turning), jnp.nan)
-    return {"C5.8a": -r.exposure, "C5.8b": jnp.minimum(-r.welfare_dear, r.welfare_cheap), "C5.8c": turning}
+    W = r.provenance.level
+    return {
+        "C5.4a": -r.here.welfare / r.here.frozen_index,
+        "C5.4b": -r.here.welfare / r.here.index,
+        "C5.8a": -r.here.exposure,
+        "C5.8b": jnp.minimum(-r.dear.welfare, r.cheap.welfare),
+        "C5.8c": turning,
+        "C5.9a": W[0] - jnp.min(W[1:LEVELS]),
+        "C5.9b": -r.provenance.welfare[-1],
+    }
 
 
 # C5.6 ------------------------------------------------------------------------------------------------------
@@ -146,25 +155,7 @@ def _superadditive(which: str, perfect: bool):
     return margin
 
 
-# C5.9, C5.10 -----------------------------------------------------------------------------------------------
-
-
-def _provenance_claims(p: Params, u: Policy, key) -> dict[str, Scalar]:
-    """At f = 0: largest welfare loss over provenance in (0, .95], its certification cost aside; and -dW/d(d'_0):
-    sharper identification alone, nothing else changed."""
-    free = eqx.tree_at(lambda r: r.fiduciary_duty, u, jnp.zeros_like(u.fiduciary_duty))
-    levels = jnp.append(jnp.linspace(0.0, 0.95, 11, dtype=p.p_A.dtype), u.provenance)
-    certification = jnp.zeros_like(levels).at[-1].set(p.cert)
-
-    def welfare(level: Scalar, cert: Scalar, sharpness: Scalar) -> Scalar:
-        q = eqx.tree_at(lambda r: (r.cert, r.dp0), p, (cert, sharpness))
-        return market_welfare(q, with_instruments(free, (PROV,), level[None]))
-
-    def with_slope(level: Scalar, cert: Scalar) -> tuple[Scalar, Scalar]:
-        return jax.jvp(lambda x: welfare(level, cert, x), (p.dp0,), (jnp.ones_like(p.dp0),))
-
-    W, slope = jax.vmap(with_slope)(levels, certification)
-    return {"C5.9a": W[0] - jnp.min(W[1:-1]), "C5.9b": -slope[-1]}
+# C5.10 --------------------------------------------------------------------------------------------------
 
 
 def _compute_against_flags(p: Params, u: Policy) -> Scalar:
@@ -227,8 +218,8 @@ CLAIMS: tuple[Claim, ...] = (
         "D",
         "region",
         (
-            Claim("C5.4a", "-dW/dIPI > 0, weights frozen", "D", "region", part_of(_index_claims, "C5.4a")),
-            Claim("C5.4b", "-dW/dIPI > 0, weights endogenous", "R", "region", part_of(_index_claims, "C5.4b")),
+            Claim("C5.4a", "-dW/dIPI > 0, weights frozen", "D", "region", part_of(_slope_claims, "C5.4a")),
+            Claim("C5.4b", "-dW/dIPI > 0, weights endogenous", "R", "region", part_of(_slope_claims, "C5.4b")),
             Claim(
                 "C5.4c",
                 "deception has a positive weight: u_L > psi m e_L",
@@ -238,7 +229,7 @@ CLAIMS: tuple[Claim, ...] = (
             ),
         ),
         note="holds only below a turning price: cheaper AI helps first",
-        joint=_index_claims,
+        joint=_slope_claims,
     ),
     claim_of_parts(
         "C5.5",
@@ -286,17 +277,17 @@ CLAIMS: tuple[Claim, ...] = (
         "R",
         "region",
         (
-            Claim("C5.8a", "x_L rises as p_A falls", "R", "region", part_of(_price_claims, "C5.8a")),
+            Claim("C5.8a", "x_L rises as p_A falls", "R", "region", part_of(_slope_claims, "C5.8a")),
             Claim(
                 "C5.8b",
                 "welfare rises at p_A = 1 and falls at p_A = .01 as p_A falls",
                 "R",
                 "region",
-                part_of(_price_claims, "C5.8b"),
+                part_of(_slope_claims, "C5.8b"),
             ),
-            Claim("C5.8c", "turning price", "R", "report", part_of(_price_claims, "C5.8c")),
+            Claim("C5.8c", "turning price", "R", "report", part_of(_slope_claims, "C5.8c")),
         ),
-        joint=_price_claims,
+        joint=_slope_claims,
     ),
     claim_of_parts(
         "C5.9",
@@ -309,17 +300,17 @@ CLAIMS: tuple[Claim, ...] = (
                 "some level of provenance lowers welfare",
                 "R",
                 "baseline",
-                part_of(_provenance_claims, "C5.9a"),
+                part_of(_slope_claims, "C5.9a"),
             ),
             Claim(
                 "C5.9b",
                 "sharper identification alone lowers welfare",
                 "R",
                 "baseline",
-                part_of(_provenance_claims, "C5.9b"),
+                part_of(_slope_claims, "C5.9b"),
             ),
         ),
-        joint=_provenance_claims,
+        joint=_slope_claims,
     ),
     claim_of_parts(
         "C5.10",

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxecon.core.fields import with_fields
 from jaxecon.models.information_pollution import consumers, platform, producers
 from jaxecon.models.information_pollution.equilibrium import equilibrium
 from jaxecon.models.information_pollution.params import PERFECT_DP, Params, Policy, fields_of_policy
@@ -129,11 +130,6 @@ def instrument_bounds(names: tuple[str, ...], dtype) -> tuple[Array, Array]:
     return jnp.asarray(lo, dtype), jnp.asarray(hi, dtype)
 
 
-def with_instruments(u: Policy, names: tuple[str, ...], x: Array) -> Policy:
-    """`u` with the named instruments set to `x`."""
-    return eqx.tree_at(lambda q: [getattr(q, n) for n in names], u, [x[k] for k in range(len(names))])
-
-
 def market_welfare(p: Params, u: Policy) -> Scalar:
     """Welfare of the equilibrium; minus infinity where there is none."""
     eq = equilibrium(p, u)
@@ -144,7 +140,7 @@ def best_policy(p: Params, u: Policy, names: tuple[str, ...], starts: int = 6, s
     """Best use of the named instruments, the others as in `u`; several starts, for optima jump."""
 
     def f(x: Array, args: tuple[Params, Policy]) -> Scalar:
-        return market_welfare(args[0], with_instruments(args[1], names, x))
+        return market_welfare(args[0], with_fields(args[1], names, x))
 
     lo, hi = instrument_bounds(names, p.p_A.dtype)
     return maximize_box(f, _spread(names, starts, lo, hi), lo, hi, (p, u), steps=steps)

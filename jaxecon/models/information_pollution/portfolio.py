@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxecon.core.fields import with_fields
 from jaxecon.models.information_pollution import platform, producers
 from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.planner import (
     best_policy,
     instrument_bounds,
     market_welfare,
-    with_instruments,
 )
 from jaxecon.models.information_pollution.solver import inner_conditions, inner_start, solve_inner
 from jaxecon.numerics.box import Maximum, maximize_box
@@ -37,15 +37,15 @@ def moderated_welfare(p: Params, u: Policy, ln_a: Scalar) -> Scalar:
 
 
 def _duty_tax(x: Array, args: tuple[Params, Policy]) -> Scalar:
-    return moderated_welfare(args[0], with_instruments(args[1], (TAX,), x[1:]), x[0])
+    return moderated_welfare(args[0], with_fields(args[1], (TAX,), x[1:]), x[0])
 
 
 def _duty_prov(x: Array, args: tuple[Params, Policy]) -> Scalar:
-    return moderated_welfare(args[0], with_instruments(args[1], (PROV,), x[1:]), x[0])
+    return moderated_welfare(args[0], with_fields(args[1], (PROV,), x[1:]), x[0])
 
 
 def _duty_both(x: Array, args: tuple[Params, Policy]) -> Scalar:
-    return moderated_welfare(args[0], with_instruments(args[1], (TAX, PROV), x[1:]), x[0])
+    return moderated_welfare(args[0], with_fields(args[1], (TAX, PROV), x[1:]), x[0])
 
 
 def _duty_only(x: Array, args: tuple[Params, Policy]) -> Scalar:
@@ -96,8 +96,8 @@ def superadditivity(p: Params, u: Policy) -> dict[str, Scalar]:
     duty = best_with_duty(p, u).value - base
     tax = best_policy(p, u, (TAX,), starts=3, steps=25).value - base
     prov = best_policy(p, u, (PROV,), starts=3, steps=25).value - base
-    tax_joint = market_welfare(p, with_instruments(u, (TAX,), joint.x[1:2])) - base
-    prov_joint = market_welfare(p, with_instruments(u, (PROV,), joint.x[2:3])) - base
+    tax_joint = market_welfare(p, with_fields(u, (TAX,), joint.x[1:2])) - base
+    prov_joint = market_welfare(p, with_fields(u, (PROV,), joint.x[2:3])) - base
     gain = joint.value - base
     return {
         "joint": gain,

@@ -22,81 +22,127 @@ def _at_log_price(p: Params, ln_p: Scalar) -> Params:
     return eqx.tree_at(lambda q: q.p_A, p, jnp.exp(ln_p))
 
 
-def price_slopes(p: Params, u: Policy) -> tuple[Scalar, Scalar]:
-    r"""$dW/d\ln p_A$ and $dx_L/d\ln p_A$ along the equilibrium."""
-
-    def along(ln_p: Scalar) -> tuple[Scalar, Scalar]:
-        q = _at_log_price(p, ln_p)
-        s = equilibrium(q, u).state
-        return platform.welfare(q, u, s), s.x.L
-
-    ln_p = jnp.log(p.p_A)
-    return jax.jvp(along, (ln_p,), (jnp.ones_like(ln_p),))[1]
-
-
-def index_slopes(p: Params, u: Policy) -> tuple[Scalar, Scalar]:
-    r"""$dW/dIPI$ along the AI price, $(dW/d\ln p_A)/(dIPI/d\ln p_A)$: with weights frozen at `p`, and endogenous [R]."""
-
-    def along(ln_p: Scalar) -> tuple[Scalar, Array, Array]:
-        q = _at_log_price(p, ln_p)
-        s = equilibrium(q, u).state
-        x = index.dimensions(q, s)
-        return platform.welfare(q, u, s), x, index.endogenous_weights(q, x, s.A)
-
-    ln_p = jnp.log(p.p_A)
-    (_, x, weights), (dW, dx, d_weights) = jax.jvp(along, (ln_p,), (jnp.ones_like(ln_p),))
-    frozen, endogenous = (
-        jax.jvp(index.pollution_index, (weights, x), (d, dx))[1] for d in (jnp.zeros_like(d_weights), d_weights)
-    )
-    return dW / frozen, dW / endogenous
-
-
 def _welfare_slope(x: Float[Array, "1"], args: tuple[Params, Policy]) -> Float[Array, "1"]:
     p, u = args
-    q = _at_log_price(p, x[0])
-    return (price_slopes(q, u)[0] / platform.money_scale(p))[None]
+
+    def welfare(ln_p: Scalar) -> Scalar:
+        q = _at_log_price(p, ln_p)
+        return platform.welfare(q, u, equilibrium(q, u).state)
+
+    slope = jax.jvp(welfare, (x[0],), (jnp.ones_like(x[0]),))[1]
+    return (slope / platform.money_scale(p))[None]
 
 
-class PriceResponse(NamedTuple):
-    """How the equilibrium responds to the AI price: slopes in ln p_A at `p`, of welfare at p_A = 1 and .01, and the
-    log of the turning price, with whether welfare peaks there."""
+class Slopes(NamedTuple):
+    """Welfare at a point and slopes along one direction: of welfare, of low quality's exposure, and of the index with its
+    weights frozen and endogenous."""
 
+    level: Scalar
     welfare: Scalar
     exposure: Scalar
-    welfare_dear: Scalar
-    welfare_cheap: Scalar
+    frozen_index: Scalar
+    index: Scalar
+
+
+class Point(NamedTuple):
+    """What the claims move: the log of the AI price, provenance, fiduciary duty, the cost of certification, identification."""
+
+    ln_p: Scalar
+    provenance: Scalar
+    duty: Scalar
+    cert: Scalar
+    dp0: Scalar
+
+
+def slopes_at(p: Params, u: Policy, x: Point, direction: Point) -> Slopes:
+    """Welfare, exposure and index along a direction at a point, everything else as in `p`, `u`; NaN if unsolved."""
+
+    def along(x: Point) -> tuple[tuple[Array, ...], Array]:
+        q = eqx.tree_at(lambda r: (r.p_A, r.cert, r.dp0), p, (jnp.exp(x.ln_p), x.cert, x.dp0))
+        v = eqx.tree_at(lambda r: (r.provenance, r.fiduciary_duty), u, (x.provenance, x.duty))
+        eq = equilibrium(q, v)
+        dims = index.dimensions(q, eq.state)
+        W, weights = platform.welfare(q, v, eq.state), index.endogenous_weights(q, dims, eq.state.A)
+        return (W, eq.state.x.L, dims, weights), eq.status
+
+    (W, _, dims, weights), (dW, dx, d_dims, d_weights), status = jax.jvp(along, (x,), (direction,), has_aux=True)
+    frozen, endogenous = (
+        jax.jvp(index.pollution_index, (weights, dims), (d, d_dims))[1] for d in (jnp.zeros_like(d_weights), d_weights)
+    )
+    return jax.tree.map(lambda v: jnp.where(status == 0, v, jnp.nan), Slopes(W, dW, dx, frozen, endogenous))
+
+
+class Response(NamedTuple):
+    """How the equilibrium responds to what the claims move.
+
+    `here`, `dear`, `cheap`: slopes in ln p_A at the given price, at 1 and at .01; `provenance` `[12]`: without
+    fiduciary duty, slopes in d'_0 at eleven levels of provenance (certification free) and at the given one; the log of the
+    turning price, with whether welfare peaks there.
+    """
+
+    here: Slopes
+    dear: Slopes
+    cheap: Slopes
+    provenance: Slopes
     log_turning: Scalar
     peak: Bool[Array, ""]
 
 
-def price_response(p: Params, u: Policy, steps: int = 14) -> PriceResponse:
-    """Slopes at the prices that the claims name, and the search for the turning price on [.001, 3].
+LEVELS = 11
 
-    Five points a step, all through one copy of the equilibrium: first the named ones and the ends of the range, then
-    points that cut the bracket of the peak in six.
+
+def response(p: Params, u: Policy, steps: int = 4) -> Response:
+    """Slopes at the points that the claims name, and the search for the turning price on [.001, 3].
+
+    Seventeen points a step, all through one copy of the equilibrium and its derivative, because compiling a copy costs
+    more than evaluating it: first the named points and the ends of the range, then points that cut the bracket of the peak
+    in eighteen; at last a line through its ends, exact to 1e-9.
     """
-    lo, hi = jnp.log(jnp.asarray([LOWEST_PRICE, HIGHEST_PRICE], p.p_A.dtype))
-    named = jnp.stack([jnp.log(p.p_A), jnp.zeros_like(lo), jnp.full_like(lo, jnp.log(0.01)), lo, hi])
+    dtype = p.p_A.dtype
+    lo, hi = jnp.log(jnp.asarray([LOWEST_PRICE, HIGHEST_PRICE], dtype))
+    own = Point(jnp.log(p.p_A), u.provenance, u.fiduciary_duty, p.cert, p.dp0)
+    prices = jnp.stack([own.ln_p, jnp.zeros_like(lo), jnp.full_like(lo, jnp.log(0.01)), lo, hi])
+    levels = jnp.append(jnp.linspace(0.0, 0.95, LEVELS, dtype=dtype), u.provenance)
+    n, m = len(prices), len(levels)
+    everywhere = Point(*(jnp.broadcast_to(v, (n + m,)) for v in own))
+    named = everywhere._replace(
+        ln_p=everywhere.ln_p.at[:n].set(prices),
+        provenance=everywhere.provenance.at[n:].set(levels),
+        duty=everywhere.duty.at[n:].set(0.0),
+        cert=everywhere.cert.at[n:-1].set(0.0),
+    )
+    nothing = jax.tree.map(jnp.zeros_like, everywhere)
+    by_price = nothing._replace(ln_p=jnp.ones_like(everywhere.ln_p))
+    directions = by_price._replace(ln_p=by_price.ln_p.at[n:].set(0.0), dp0=nothing.dp0.at[n:].set(1.0))
+    cuts = jnp.arange(1, n + m + 1, dtype=dtype) / (n + m + 1)
 
-    def step(state: tuple[Array, ...], k: Array) -> tuple[tuple[Array, ...], None]:
-        lo, hi, first = state
-        inner = lo + (hi - lo) * jnp.arange(1, 6, dtype=lo.dtype) / 6
-        at = jnp.where(k == 0, named, inner)
-        slopes = jnp.stack(jax.vmap(lambda x: price_slopes(_at_log_price(p, x), u))(at))
-        edges = jnp.concatenate([lo[None], inner, hi[None]])
-        # The bracket: from the last point before welfare falls in the price.
-        j = jnp.where(jnp.any(slopes[0] <= 0), jnp.argmax(slopes[0] <= 0), 5)
+    def step(state: tuple[Array, Array, Slopes], k: Array) -> tuple[tuple[Array, Array, Slopes], None]:
+        ends, values, first = state
         start = k == 0
+        inner = ends[0] + (ends[1] - ends[0]) * cuts
+        x, along = jax.tree.map(
+            lambda a, b: jnp.where(start, a, b), (named, directions), (everywhere._replace(ln_p=inner), by_price)
+        )
+        found = jax.vmap(lambda x, d: slopes_at(p, u, x, d))(x, along)
+        points = jnp.concatenate([ends[:1], inner, ends[1:]])
+        slopes = jnp.concatenate([values[:1], found.welfare, values[1:]])
+        # The bracket: from the last point before welfare falls in the price.
+        j = jnp.where(jnp.any(found.welfare <= 0), jnp.argmax(found.welfare <= 0), n + m)
+        pair = jnp.stack([j, j + 1])
         return (
-            jnp.where(start, lo, edges[j]),
-            jnp.where(start, hi, edges[j + 1]),
-            jnp.where(start, slopes, first),
+            jnp.where(start, ends, points[pair]),
+            jnp.where(start, found.welfare[n - 2 : n], slopes[pair]),
+            jax.tree.map(lambda a, b: jnp.where(start, a, b), found, first),
         ), None
 
-    state = (lo, hi, jnp.zeros((2, 5), lo.dtype))
-    (left, right, slopes), _ = lax.scan(step, state, jnp.arange(steps))
-    peak = (slopes[0, 3] > 0) & (slopes[0, 4] < 0)
-    return PriceResponse(slopes[0, 0], slopes[1, 0], slopes[0, 1], slopes[0, 2], (left + right) / 2, peak)
+    blank = Slopes(*(jnp.zeros(n + m, dtype) for _ in Slopes._fields))
+    start = (jnp.stack([lo, hi]), jnp.zeros(2, dtype), blank)
+    (ends, values, first), _ = lax.scan(step, start, jnp.arange(steps + 1))
+    fall = jnp.where(values[0] > values[1], values[0] - values[1], 1.0)
+    root = ends[0] + (ends[1] - ends[0]) * jnp.clip(values[0] / fall, 0.0, 1.0)
+    here, dear, cheap, lowest, highest = (jax.tree.map(lambda v, k=k: v[k], first) for k in range(n))
+    peak = (lowest.welfare > 0) & (highest.welfare < 0)
+    return Response(here, dear, cheap, jax.tree.map(lambda v: v[n:], first), root, peak)
 
 
 def turning_price(p: Params, u: Policy) -> Scalar:
@@ -104,7 +150,7 @@ def turning_price(p: Params, u: Policy) -> Scalar:
 
     Above it cheaper AI raises welfare, below it cheaper AI pollutes more than it helps.
     """
-    found = price_response(*lax.stop_gradient((p, u)))
+    found = response(*lax.stop_gradient((p, u)))
     x = attach_derivative(_welfare_slope, found.log_turning[None], (p, u), found.peak)
     return jnp.where(found.peak, jnp.exp(x[0]), jnp.nan)
 

@@ -56,12 +56,6 @@ def three_segments(p: Params, u: Policy, key: PRNGKeyArray) -> Margin:
 
 
 # C3.2
-def hollow_margin(p: Params, u: Policy, key: PRNGKeyArray) -> Margin:
-    """Gap in the middle of the quality range, alpha s_H - q_A."""
-    eq = equilibrium(p, u)
-    return solved_or_nan(eq.status, market.human_quality(p, eq.cutoffs.s_H) - p.q_A)
-
-
 def active_quality_density(p: Params, x: Cutoffs, q: Float[Array, " k"], width: float) -> Float[Array, " k"]:
     """Density of the quality of active creators, smoothed by a logistic kernel of the given width."""
     s = (jnp.arange(512, dtype=q.dtype) + 0.5) / 512
@@ -133,39 +127,44 @@ def peak_ratio(p: Params, u: Policy, key: PRNGKeyArray) -> Margin:
 
 
 class _Along(NamedTuple):
-    """Welfare, AI volume and marginal damage at a charge and an AI cost; the status; welfare without AI."""
+    """Welfare, AI volume and marginal damage at a charge and an AI cost; the status; welfare without AI; the gap between
+    AI's quality and the lowest above it."""
 
     welfare: Array
     volume: Array
     damage: Array
     status: Array
     without_ai: Array
+    middle: Array
 
 
 def shape_claims(p: Params, u: Policy, key: PRNGKeyArray) -> dict[str, Margin]:
-    r"""C3.4a, b, d through one copy of the equilibrium.
+    r"""C3.2a and C3.4a, b, d through one copy of the equilibrium.
 
-    a: 1e-7 less the relative error of dW = [tau - S Phi'(D)] dD along a charge. b: the smaller of two slopes of W in
-    volume, -dW/dD at the market's volume, and dW/dD where AI content vanishes (the choke charge less $S \beta \eta$
-    without AI: positive exactly if $\beta < \beta_1$ at D = 0). d: along c_A the opposite shape, welfare falls at
-    c_A = 0, and near the choke lies below that without AI.
+    C3.2a: gap in the middle of the quality range, alpha s_H - q_A. C3.4a: 1e-7 less the relative error of
+    dW = [tau - S Phi'(D)] dD along a charge. C3.4b: the smaller of two slopes of W in volume, -dW/dD at the market's
+    volume, and dW/dD where AI content vanishes (the choke charge less $S \beta \eta$ without AI: positive exactly if
+    $\beta < \beta_1$ at D = 0). C3.4d: along c_A the opposite shape, welfare falls at c_A = 0, and near the choke lies
+    below that without AI.
     """
     low = with_charge(u, jnp.zeros_like(u.volume_charge))
-    charges = jnp.stack([u.volume_charge + 0.01, low.volume_charge, u.volume_charge, u.volume_charge])
-    costs = jnp.stack([p.c_A, p.c_A, jnp.zeros_like(p.c_A), 0.85 * choke_cost(p, u)])
+    here = u.volume_charge
+    charges = jnp.stack([here + 0.01, low.volume_charge, here, here, here])
+    costs = jnp.stack([p.c_A, p.c_A, jnp.zeros_like(p.c_A), 0.85 * choke_cost(p, u), p.c_A])
 
     def along(charge: Array, cost: Array) -> _Along:
         q, v = at(p, p.beta, cost), with_charge(u, charge)
         eq = equilibrium(q, v)
         without = welfare_no_ai(q, eq.no_ai_cutoff)
         damage = pigou_charge(q, v, eq.cutoffs)
-        return _Along(welfare_of(q, v, eq), market.ai_volume(q, eq.cutoffs), damage, eq.status, without)
+        middle = market.human_quality(q, eq.cutoffs.s_H) - q.q_A
+        return _Along(welfare_of(q, v, eq), market.ai_volume(q, eq.cutoffs), damage, eq.status, without, middle)
 
     def with_slopes(charge: Array, cost: Array, by_charge: Array, by_cost: Array) -> tuple[_Along, Array, Array]:
         found, slope = jax.jvp(along, (charge, cost), (by_charge, by_cost))
         return found, slope.welfare, slope.volume
 
-    direction = jnp.asarray([1.0, 1.0, 0.0, 0.0], p.q_A.dtype)
+    direction = jnp.asarray([1.0, 1.0, 0.0, 0.0, 1.0], p.q_A.dtype)
     found, d_w, d_d = jax.vmap(with_slopes)(charges, costs, direction, 1 - direction)
     wedge = charges[0] - found.damage[0]
     error = jnp.abs(d_w[0] - wedge * d_d[0]) / (jnp.abs(d_w[0]) + jnp.abs(d_d[0]) * p.theta_max * p.q_A + 1e-12)
@@ -173,6 +172,7 @@ def shape_claims(p: Params, u: Policy, key: PRNGKeyArray) -> dict[str, Margin]:
     first = choke_charge(p, low) - pigou_charge(p, low, Cutoffs(alone, alone, alone))
     rise = (found.without_ai[3] - found.welfare[3]) / (p.theta_max * p.alpha)
     return {
+        "C3.2a": solved_or_nan(found.status[4], found.middle[4]),
         "C3.4a": solved_or_nan(found.status[0], 1e-7 - error),
         "C3.4b": solved_or_nan(found.status[1], jnp.minimum(found.damage[1], first)),
         "C3.4d": solved_or_nan(found.status[2] + found.status[3], jnp.minimum(-d_w[2] / p.alpha, rise)),
@@ -230,7 +230,8 @@ _C31 = (
     _claim("C3.1b", "three segments by rising skill: exit, AI, human", "region", three_segments),
 )  # fmt: skip
 _C32 = (
-    _claim("C3.2a", "the middle of the quality range is empty: alpha s_H > q_A", "baseline", hollow_margin),
+    _claim("C3.2a", "the middle of the quality range is empty: alpha s_H > q_A", "baseline",
+           part_of(shape_claims, "C3.2a")),
     _claim("C3.2b", "with Beta(2,2) the quality of active creators has one mode before AI and two after", "baseline",
            two_modes),
 )  # fmt: skip
@@ -255,7 +256,9 @@ _C38 = (
 
 CLAIMS = (
     claim_of_parts("C3.1", "The equilibrium is unique and has three segments (Prop. 3.3)", "R", "region", _C31),
-    claim_of_parts("C3.2", "Creation becomes hollow in the middle (Lemma 3.2)", "R", "baseline", _C32),
+    claim_of_parts(
+        "C3.2", "Creation becomes hollow in the middle (Lemma 3.2)", "R", "baseline", _C32, joint=shape_claims
+    ),
     claim_of_parts("C3.3", "Above beta* free AI lowers welfare (Prop. 3.1)", "R", "baseline", _C33),
     claim_of_parts(
         "C3.4", "What moves AI volume decides the shape of welfare", "R", "baseline", _C34, joint=shape_claims
