@@ -101,8 +101,8 @@ def _rows_and_slopes(response: Response, p: Any, u: Any, table: Array, direction
 
     def one(point: Array) -> tuple[Array, Array]:
         row, slope = jax.linearize(lambda row: response(*_unravel(p, u, row)), point)
-        each = jax.lax.map if jax.default_backend() == "cpu" else jax.vmap
-        return row, each(slope, directions.T)
+        along = directions.T
+        return row, jax.lax.map(slope, along) if jax.default_backend() == "cpu" else jax.vmap(slope)(along)
 
     # One point after the other on a CPU: slopes are asked at a few hard points, and the program is half as long.
     if jax.default_backend() == "cpu":
