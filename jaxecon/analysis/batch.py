@@ -86,6 +86,8 @@ def _unravel(p: Any, u: Any, row: Any) -> tuple[Any, Any]:
 
 
 def _rows(response: Response, p: Any, u: Any, table: Any) -> Array:
+    if response.model.one_by_one and jax.default_backend() == "cpu":
+        return jax.lax.map(lambda row: response(*_unravel(p, u, row)), table.T)
     # Each number in a buffer of its own.
     point = jax.lax.optimization_barrier(jax.vmap(lambda row: _unravel(p, u, row), in_axes=1)(table))
     return jax.vmap(response)(*point)

@@ -36,6 +36,7 @@ MODEL = Model(
     dynamics=DYNAMICS,
     regimes=REGIMES,
     studies=STUDIES,
+    one_by_one=True,
 )
 
 __all__ = ["MODEL"]

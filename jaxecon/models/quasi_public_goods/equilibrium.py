@@ -17,9 +17,9 @@ from jaxecon.models.quasi_public_goods.market import Provision, Responses, State
 from jaxecon.models.quasi_public_goods.outcome_fields import Outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.publicness import publicness
-from jaxecon.models.quasi_public_goods.users import Population, by_decile, consumer_surplus, population
-from jaxecon.numerics.roots import attach_derivative, find_root, first_success, solve_small
-from jaxecon.numerics.tracking import track_root
+from jaxecon.models.quasi_public_goods.users import Population, by_decile, consumer_surplus, population, rule
+from jaxecon.numerics.roots import attach_derivative, first_success, solve_small
+from jaxecon.numerics.tracking import Tracked, track_root
 
 Scalar = Float[Array, ""]
 
@@ -34,7 +34,10 @@ ELASTICITIES = {
 }  # fmt: skip
 # Further starts for cells where the first one fails.
 SHIFTS = ((0.0, 0.0, 0.0), (0.4, -0.4, 0.0), (-0.4, 0.4, 0.0), (0.8, -0.8, -0.2), (0.2, -0.2, 0.5), (-0.2, 0.0, -0.6))
-COARSE_NY, COARSE_NZ = 1, 81
+# Inverse Jacobian of the conditions at the baseline, where the search begins: no number of it matters for the answer.
+INVERSE = ((0.74, 0.55, -0.14), (-0.37, 0.14, 0.04), (0.53, 0.41, -0.74))
+# The search runs on a coarse population first: three groups of incomes (the voucher reaches the first), few nodes.
+COARSE = rule((0.3, 0.5, 0.2), 4, 81)
 
 NO_MARGIN = core.FIRST_REASON
 REASONS = {
@@ -43,13 +46,15 @@ REASONS = {
 
 
 class Equilibrium(core.Equilibrium):
-    """`y`: the unknowns (log margin, log loads); what the models offer, the users, the market, the responses of use."""
+    """`y`: the unknowns (log margin, log loads); what the models offer, the users and their surplus, the market, the
+    responses of use."""
 
     y: Float[Array, "3"]
     offer: Provision
     pop: Population
     state: State
     response: Responses
+    surplus: Float[Array, ""]
 
 
 Args = tuple[Params, Provision]
@@ -70,23 +75,20 @@ def starts(args: Args) -> Float[Array, "6 3"]:
     return y + jnp.asarray(SHIFTS, y.dtype)
 
 
-def attempt(y0: Float[Array, "3"], args: Args) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
+def attempt(y0: Float[Array, "3"], args: Args) -> tuple[Tracked, Bool[Array, ""]]:
     """Root of `market.conditions` on a coarse population from one start."""
     p, offer = args
-    rough = (p, offer, population(p, COARSE_NY, COARSE_NZ))
-    root = find_root(market.conditions, y0, rough, tol=1e-4, max_steps=15, max_step=0.7)
-    return root.x, root.converged
+    rough = (p, offer, population(p, COARSE))
+    root = track_root(market.conditions, y0, jnp.asarray(INVERSE, y0.dtype), rough, max_steps=25, tol=1e-4)
+    return root, root.residual <= 1e-4
 
 
 def solve(p: Params, offer: Provision, pop: Population) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
-    """Root of `market.conditions`: Newton on a coarse population, then Broyden on the full one; no derivative."""
+    """Root of `market.conditions`: Broyden on a coarse population, then on the full one; no derivative."""
     p, offer, pop = lax.stop_gradient((p, offer, pop))
     near, _ = first_success(attempt, starts, (p, offer))
-    rough = (p, offer, population(p, COARSE_NY, COARSE_NZ))
-    slopes = jax.jacfwd(market.conditions)(near, rough)
-    inverse = jnp.stack([solve_small(slopes, e) for e in jnp.eye(3, dtype=slopes.dtype)], axis=1)
-    root = track_root(market.conditions, near, inverse, (p, offer, pop))
-    return root.x, root.residual <= (1e-10 if jnp.finfo(near.dtype).bits == 64 else 1e-3)
+    root = track_root(market.conditions, near.x, near.inverse, (p, offer, pop))
+    return root.x, root.residual <= (1e-10 if jnp.finfo(near.x.dtype).bits == 64 else 1e-3)
 
 
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
@@ -94,11 +96,13 @@ def equilibrium(p: Params, u: Policy) -> Equilibrium:
     offer, pop = market.provision(p, u), population(p)
     y, good = solve(p, offer, pop)
     y = attach_derivative(market.conditions, y, (p, offer, pop), good)
-    s = market.state(y, p, offer, pop)
+    # The barrier keeps the compiler from recomputing the market in every outcome.
+    s = lax.optimization_barrier(market.state(y, p, offer, pop))
     r = market.responses(p.tau, p.k, offer.q, s.load, s.demand)
     status = jnp.where(good, core.SOLVED, core.NOT_CONVERGED)
     status = jnp.where(good & (market.operating_profit(p, offer, s) < 0), NO_MARGIN, status).astype(jnp.int32)
-    return Equilibrium(status, y, offer, pop, s, r)
+    users = consumer_surplus(p.tau, pop, s.quality, s.access)
+    return Equilibrium(status, y, offer, pop, s, r, users)
 
 
 def public_cost(p: Params, u: Policy, s: State, pop: Population) -> Scalar:
@@ -117,19 +121,17 @@ def quality_cost(p: Params, q: Array) -> Array:
     return p.kappa_q * q**2 / 2
 
 
-def surpluses(p: Params, u: Policy, offer: Provision, pop: Population, s: State) -> tuple[Scalar, Scalar, Scalar]:
-    r"""Users' surplus, $\sum_j [(p_j - c_j) n_j - r K_j - cost(q_j)]$ at private costs, public outlays."""
-    users = consumer_surplus(p.tau, pop, s.quality, s.access)
+def producer_surplus(p: Params, u: Policy, offer: Provision, s: State) -> Scalar:
+    r"""$\sum_j [(p_j - c_j) n_j - r K_j - cost(q_j)]$ at private costs of capacity; hosts of leaked revenue included."""
     private = s.K - jnp.stack([0.0, 0.0, 1.0]) * u.public_compute
-    firms = jnp.sum((s.price - offer.c) * s.demand.n - offer.r * private - quality_cost(p, offer.q))
-    return users, firms, public_cost(p, u, s, pop)
+    return jnp.sum((s.price - offer.c) * s.demand.n - offer.r * private - quality_cost(p, offer.q))
 
 
-def welfare(p: Params, u: Policy, offer: Provision, pop: Population, s: State) -> Scalar:
+def welfare(p: Params, u: Policy, eq: Equilibrium) -> Scalar:
     r"""$W = CS + PS + X - \text{mcpf}\,G$ plus the gain from disclosed data (2.6) [S]."""
-    users, firms, outlays = surpluses(p, u, offer, pop, s)
-    X = market.externality(p, offer, s.demand.n)
-    return users + firms + X - p.mcpf * outlays + data.disclosure_gain(p, u.data_disclosure)
+    firms, outlays = producer_surplus(p, u, eq.offer, eq.state), public_cost(p, u, eq.state, eq.pop)
+    X = market.externality(p, eq.offer, eq.state.demand.n)
+    return eq.surplus + firms + X - p.mcpf * outlays + data.disclosure_gain(p, u.data_disclosure)
 
 
 def frontier_growth(p: Params, profit: Scalar) -> Scalar:
@@ -161,7 +163,6 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
     total = jnp.sum(n)
     share = n / total
     index = publicness(p, offer, pop, s)
-    users, firms, outlays = surpluses(p, u, offer, pop, s)
     spill = jnp.sum(market.spillovers(p, offer.o, n), axis=1)
     X = market.externality(p, offer, n)
     profit = market.operating_profit(p, offer, s)
@@ -181,11 +182,11 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
     return Outcomes(
         publicness=index.market,
         marginal_publicness=index.marginal,
-        welfare=welfare(p, u, offer, pop, s),
-        consumer_surplus=users,
-        producer_surplus=firms,
+        welfare=welfare(p, u, eq),
+        consumer_surplus=eq.surplus,
+        producer_surplus=producer_surplus(p, u, offer, s),
         externality=X,
-        public_cost=outlays,
+        public_cost=public_cost(p, u, s, pop),
         disclosure_gain=data.disclosure_gain(p, u.data_disclosure),
         quality_cost=jnp.sum(quality_cost(p, offer.q)),
         closed_profit=profit,
@@ -231,21 +232,20 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Float[Array, 
     price, capacity = closed_responses(p, s, offer)
     margin = market.kept(p, offer) * s.price[0] - offer.c[0]
     # The planner's formula: transfers cancel, resources and the excess burden of public funds remain.
-    users = consumer_surplus(p.tau, pop, s.quality, s.access)
     outlays = public_cost(p, u, s, pop)
     resources = jnp.sum((s.price - offer.c) * d.n - p.r_K * s.K - quality_cost(p, offer.q))
     voucher = u.access_voucher * jnp.sum(pop.poor * d.n_y)
     burden = (p.mcpf - 1) * outlays + voucher + p.cost_support * u.open_source_support**2
     X = jnp.sum(market.spillovers(p, offer.o, d.n)) + market.network(p, d.n) - jnp.sum(offer.z * d.n)
-    second = users + resources + X - burden + data.disclosure_gain(p, u.data_disclosure)
-    first = welfare(p, u, offer, pop, s)
+    second = eq.surplus + resources + X - burden + data.disclosure_gain(p, u.data_disclosure)
+    first = welfare(p, u, eq)
     return {
         "population": jnp.sum(pop.weight) - 1,
         "closed_price": margin * price / market.kept(p, offer) - 1,
         "closed_capacity": margin * capacity / offer.r - 1,
         "open_load": d.n[2] / offer.K_o / s.load[2] - 1,
         "closed_congestion": s.quality[0] * (1 + (d.n[0] / s.K[0]) ** p.k) / offer.q[0] - 1,
-        "welfare": (first - second) / (jnp.abs(first) + users),
+        "welfare": (first - second) / (jnp.abs(first) + eq.surplus),
     }
 
 

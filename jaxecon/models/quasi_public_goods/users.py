@@ -28,18 +28,34 @@ Scalar = Float[Array, ""]
 Z_MAX = 7.5
 # The outer deciles end here: 3e-7 of the users live beyond, and the nodes inside resolve the rest better.
 Y_MAX = 5.0
+# The poorest, whom the voucher reaches.
+POOR = 0.3
 
 
-def _rule(ny: int, nz: int) -> tuple[np.ndarray, ...]:
-    """Nodes in z_y, their weights (a tenth of the users in each decile), nodes in z_v."""
+class Rule(NamedTuple):
+    """Nodes: incomes `z_y` with weights `w_y` and whether the voucher reaches them, valuations `z_v`."""
+
+    z_y: np.ndarray
+    w_y: np.ndarray
+    poor: np.ndarray
+    z_v: np.ndarray
+
+
+def rule(shares: Sequence[float], ny: int, nz: int) -> Rule:
+    """`ny` Gauss-Legendre nodes in each group of incomes; `shares` of the users add to one, a border at .3."""
     x, w = np.polynomial.legendre.leggauss(ny)
-    edges = np.concatenate([[-Y_MAX], ndtri(np.arange(1, 10) / 10), [Y_MAX]])
+    edges = np.concatenate([[-Y_MAX], ndtri(np.cumsum(shares)[:-1]), [Y_MAX]])
     width = np.diff(edges)[:, None]
     z = edges[:-1, None] + width * (x + 1) / 2
     weight = w * np.exp(-(z**2) / 2)
-    weight = weight / (10 * weight.sum(axis=1, keepdims=True))
-    z_v = np.linspace(-Z_MAX, Z_MAX, nz)
-    return z.ravel(), weight.ravel(), z_v
+    weight = np.asarray(shares)[:, None] * weight / weight.sum(axis=1, keepdims=True)
+    poor = np.repeat(np.cumsum(shares) < POOR + 1e-9, ny)
+    return Rule(z.ravel(), weight.ravel(), poor, np.linspace(-Z_MAX, Z_MAX, nz))
+
+
+def deciles(p: Params) -> Rule:
+    """The rule of all results: `ny` nodes in each income decile, `nz` valuations."""
+    return rule([0.1] * 10, p.ny, p.nz)
 
 
 def _floor(dtype: np.dtype) -> float:
@@ -56,22 +72,21 @@ class Population(NamedTuple):
     poor: Float[Array, " Y"]
 
 
-def population(p: Params, ny: int | None = None, nz: int | None = None) -> Population:
+def population(p: Params, nodes: Rule | None = None) -> Population:
     r"""Users on the grid: $h_u = h_0 e^{-\eta_h s_y z_y}$ and the density of $z_v$ given $z_y$ (2.2) [R].
 
     `poor` marks the nodes of deciles 1 to 3, which the voucher reaches.
     """
-    ny, nz = ny or p.ny, nz or p.nz
-    z_y, w_y, z_v = (jnp.asarray(x, p.v_med.dtype) for x in _rule(ny, nz))
+    nodes = deciles(p) if nodes is None else nodes
+    z_y, w_y, poor, z_v = (jnp.asarray(x, p.v_med.dtype) for x in nodes)
     spread = 1 - p.rho**2
-    step = 2 * Z_MAX / (nz - 1)
+    step = 2 * Z_MAX / (len(nodes.z_v) - 1)
     density = jnp.exp(-((z_v - p.rho * z_y[:, None]) ** 2) / (2 * spread)) * step / jnp.sqrt(2 * jnp.pi * spread)
-    poor = (np.arange(10 * ny) < 3 * ny).astype(p.v_med.dtype)
     return Population(
         v=p.v_med * jnp.exp(p.sd_v * z_v),
         h=p.h_0 * jnp.exp(-p.eta_h * p.s_y * z_y),
         weight=w_y[:, None] * density,
-        poor=jnp.asarray(poor),
+        poor=poor,
     )
 
 
@@ -132,8 +147,8 @@ def demand(
     """
     kinds = (0, 2) if alike else (0, 1, 2)
     t = tastes(tau, pop.v, [quality[j] for j in kinds], [access[j] for j in kinds], alike)
-    # Its square must stay finite in float32; what is cut are rich valuations at the lowest incomes, of no weight.
-    inverse = 1 / jnp.maximum(t.total, 10 * float(np.sqrt(jnp.finfo(pop.v.dtype).tiny)))
+    # Its square times v must stay finite; what is cut are rich valuations at the lowest incomes, of no weight.
+    inverse = 1 / jnp.maximum(t.total, float(np.cbrt(jnp.finfo(pop.v.dtype).tiny)))
     once = pop.weight * inverse
     first = _integrals(once, [*t.scaled, *(pop.v * s for s in t.scaled)])
     count = len(kinds)
@@ -173,14 +188,13 @@ def serving_users(
     tau: Scalar, pop: Population, quality: Scalar, access: Float[Array, " Y"], cost: Scalar
 ) -> tuple[Scalar, Scalar]:
     r"""Users for whom serving is worth its cost, $\int sg((v q^d - c)/\tau)$, and those of them for whom access is too (NE) [R]."""
-    gross, floor = pop.v * quality, _floor(pop.v.dtype)
-
-    def willing(cost: Array) -> Array:
-        return jax.nn.sigmoid(jnp.clip((gross - cost) / tau, floor, -floor))
-
-    worth = willing(cost)
-    both = worth * willing(access[:, None])
-    return jnp.sum(pop.weight * worth), jnp.sum(pop.weight * both)
+    # As in `tastes`: exponentials on the axes, one division on the grid.
+    floor = _floor(pop.v.dtype)
+    shy = jnp.exp(jnp.maximum(-pop.v * quality / tau, floor))
+    worth = 1 / (1 + shy * jnp.exp(cost / tau))
+    willing = 1 / (1 + shy * jnp.exp(jnp.minimum(access / tau, -floor))[:, None])
+    rows = _integrals(pop.weight, [worth])[0]
+    return jnp.sum(rows), jnp.sum(_integrals(pop.weight * willing, [worth])[0])
 
 
 def by_decile(values: Float[Array, " Y"], ny: int) -> Float[Array, "10"]:
