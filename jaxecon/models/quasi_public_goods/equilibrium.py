@@ -18,8 +18,8 @@ from jaxecon.models.quasi_public_goods.outcome_fields import Outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.publicness import publicness
 from jaxecon.models.quasi_public_goods.users import Population, by_decile, consumer_surplus, population, rule
-from jaxecon.numerics.roots import attach_derivative, first_success, solve_small
-from jaxecon.numerics.tracking import Tracked, track_root
+from jaxecon.numerics.roots import attach_derivative, find_root, first_success, solve_small
+from jaxecon.numerics.tracking import Tracked, inverse_jacobian, track_root
 
 Scalar = Float[Array, ""]
 
@@ -38,6 +38,7 @@ SHIFTS = ((0.0, 0.0, 0.0), (0.4, -0.4, 0.0), (-0.4, 0.4, 0.0), (0.8, -0.8, -0.2)
 INVERSE = ((0.74, 0.55, -0.14), (-0.37, 0.14, 0.04), (0.53, 0.41, -0.74))
 # The search runs on a coarse population first: three groups of incomes (the voucher reaches the first), few nodes.
 COARSE = rule((0.3, 0.5, 0.2), 4, 81)
+COARSE_TOL = 1e-4
 
 NO_MARGIN = core.FIRST_REASON
 REASONS = {
@@ -76,18 +77,27 @@ def starts(args: Args) -> Float[Array, "6 3"]:
 
 
 def attempt(y0: Float[Array, "3"], args: Args) -> tuple[Tracked, Bool[Array, ""]]:
-    """Root of `market.conditions` on a coarse population from one start."""
+    """Safeguarded Newton on a coarse population from one start, for cells where Broyden's steps go astray."""
     p, offer = args
     rough = (p, offer, population(p, COARSE))
-    root = track_root(market.conditions, y0, jnp.asarray(INVERSE, y0.dtype), rough, max_steps=25, tol=1e-4)
-    return root, root.residual <= 1e-4
+    root = find_root(market.conditions, y0, rough, tol=1e-4, max_steps=30, max_step=0.7)
+    return Tracked(root.x, inverse_jacobian(market.conditions, root.x, rough), root.residual), root.converged
+
+
+def coarse_root(args: Args) -> Tracked:
+    """Root of `market.conditions` on a coarse population, with the inverse Jacobian there."""
+    p, offer = args
+    rough = (p, offer, population(p, COARSE))
+    y0 = starts(args)[0]
+    found = track_root(market.conditions, y0, jnp.asarray(INVERSE, y0.dtype), rough, max_steps=25, tol=COARSE_TOL)
+    return lax.cond(found.residual <= COARSE_TOL, lambda: found, lambda: first_success(attempt, starts, args)[0])
 
 
 def solve(p: Params, offer: Provision, pop: Population) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
-    """Root of `market.conditions`: Broyden on a coarse population, then on the full one; no derivative."""
+    """Root of `market.conditions`: on a coarse population, then Broyden on the full one; no derivative."""
     p, offer, pop = lax.stop_gradient((p, offer, pop))
-    near, _ = first_success(attempt, starts, (p, offer))
-    root = track_root(market.conditions, near.x, near.inverse, (p, offer, pop))
+    near = coarse_root((p, offer))
+    root = track_root(market.conditions, near.x, near.inverse, (p, offer, pop), max_steps=30)
     return root.x, root.residual <= (1e-10 if jnp.finfo(near.x.dtype).bits == 64 else 1e-3)
 
 
