@@ -103,19 +103,19 @@ class Tastes(NamedTuple):
 def tastes(
     tau: Scalar, v: Float[Array, " Z"], quality: Sequence[Scalar], access: Sequence[Float[Array, " Y"]], alike: bool
 ) -> Tastes:
-    r"""$e^{(v q^d_j - e_{yj})/\tau}$ in factors, scaled by the largest $v q^d_j$ and the lowest access cost so that nothing overflows.
+    r"""$e^{(v q^d_j - e_{yj})/\tau}$ in factors, scaled by that of the best model and the lowest access cost so that nothing overflows.
 
     `total` is the sum over all options; with `alike` the first of two models stands for two.
     """
-    gross = [q * v for q in quality]
-    top = lax.stop_gradient(reduce(jnp.maximum, gross, jnp.zeros_like(v)))
-    scaled = [jnp.exp(jnp.maximum((g - top) / tau, _floor(v.dtype))) for g in gross]
+    # By the difference of qualities, which is exactly zero for the best: that of the products v q is round-off times v.
+    best = lax.stop_gradient(reduce(jnp.maximum, quality))
+    scaled = [jnp.exp(jnp.maximum((q - best) * v / tau, _floor(v.dtype))) for q in quality]
     low = lax.stop_gradient(reduce(jnp.minimum, access))
     factor = [jnp.exp(-(e - low) / tau) for e in access]
-    outside = jnp.exp(jnp.maximum(-top / tau, _floor(v.dtype)))
+    outside = jnp.exp(jnp.maximum(-best * v / tau, _floor(v.dtype)))
     number = [2.0, 1.0] if alike else [1.0] * len(scaled)
     total = jnp.exp(low / tau)[:, None] * outside + sum(m * f[:, None] * s for m, f, s in zip(number, factor, scaled))
-    return Tastes(scaled, factor, top, low, total)
+    return Tastes(scaled, factor, best * v, low, total)
 
 
 class Demand(NamedTuple):
