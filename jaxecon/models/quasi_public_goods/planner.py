@@ -2,7 +2,9 @@ r"""The planner: prices and capacities that maximize W at given qualities, and t
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from jaxecon.models.quasi_public_goods import market
@@ -62,29 +64,47 @@ def gross_welfare(args: Args, s: State, alike: bool) -> Scalar:
     return consumer_surplus(p.tau, pop, s.quality, s.access, alike) + resources + market.externality(p, offer, n)
 
 
-def social_optimum(args: Args, y0: Float[Array, " n"]) -> Optimum:
-    """The stationary point of W near `y0`: four unknowns treat the closed models alike, six do not."""
-    root = find_root(optimality, y0, args, tol=1e-9, max_steps=80, max_step=1.0)
-    s = planner_state(root.x, args)
-    return Optimum(root.x, s, gross_welfare(args, s, y0.shape[0] == 4), root.converged)
+def social_optimum(args: Args, starts: Float[Array, "S n"]) -> Optimum:
+    """The best stationary point of W that Newton reaches from the starts: four unknowns treat the closed models alike,
+    six do not. W has several, so that W decides and not the first that is found."""
+    alike = starts.shape[1] == 4
+
+    def one(y0: Array) -> Optimum:
+        root = find_root(optimality, y0, args, tol=1e-9, max_steps=80, max_step=1.0)
+        s = planner_state(root.x, args)
+        W = gross_welfare(args, s, alike)
+        return Optimum(root.x, s, W, root.converged & jnp.isfinite(W))
+
+    found = lax.map(one, starts)
+    best = jnp.argmax(jnp.where(found.solved, found.welfare, -jnp.inf))
+    return jax.tree.map(lambda x: x[best], found)
 
 
-def symmetric_start(args: Args, s: State) -> Float[Array, "4"]:
-    """The market's loads, raised to where capacity pays, and the price rule at the market's use."""
+def symmetric_starts(args: Args, s: State) -> Float[Array, "4 4"]:
+    """The market's loads with the price rule at the market's use, with low prices, with a congested and an idle open model."""
     p, offer, _ = args
+    closed, opened = jnp.log(s.load[0]), jnp.log(s.load[2])
     price = (offer.c + p.r_K / s.load - market.marginal_externality(p, offer, s.demand.n)) / p.tau
-    return jnp.stack([jnp.log(s.load[0]), jnp.log(s.load[2]), price[0], price[2]])
+    low, lower = jnp.full_like(closed, -4.0), jnp.full_like(closed, -8.0)
+    rows = [
+        (closed, opened, price[0], price[2]),
+        (closed, opened, low, lower),
+        (closed, low / -4.0, price[0], price[2]),
+        (low / 4.0, low / 4.0, price[0], price[2]),
+    ]
+    return jnp.stack([jnp.stack(row) for row in rows])
 
 
-def asymmetric_start(y: Float[Array, "4"], lean: float = 0.5) -> Float[Array, "6"]:
-    """From a symmetric optimum: one closed model emptier and dearer, the other fuller and cheaper."""
-    return jnp.stack([y[0] - lean, y[0] + lean, y[1], y[2] + lean, y[2] - lean, y[3]])
+def asymmetric_starts(y: Float[Array, "4"]) -> Float[Array, "3 6"]:
+    """From a symmetric optimum: one closed model emptier and dearer, the other fuller and cheaper, by three distances."""
+    rows = [(y[0] - d, y[0] + d, y[1], y[2] + d, y[2] - d, y[3]) for d in (0.1, 0.5, 1.5)]
+    return jnp.stack([jnp.stack(row) for row in rows])
 
 
 def best_optimum(args: Args, s: State) -> tuple[Optimum, Optimum]:
     """The symmetric optimum, and what the search finds when the closed models start apart (2.9: W decides, not symmetry)."""
-    alike = social_optimum(args, symmetric_start(args, s))
-    return alike, social_optimum(args, asymmetric_start(alike.y))
+    alike = social_optimum(args, symmetric_starts(args, s))
+    return alike, social_optimum(args, asymmetric_starts(alike.y))
 
 
 class Subsidized(NamedTuple):
