@@ -4,7 +4,6 @@ Unknowns: the log margin of a closed provider and the log loads of a closed and 
 start come from a coarse population; Broyden steps on the full one do the rest.
 """
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float

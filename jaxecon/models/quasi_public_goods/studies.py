@@ -1,7 +1,9 @@
 """Tables for the report: the wedges of the planner, the certificate of the Nash equilibrium, local weights of the index."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -11,9 +13,10 @@ from jaxecon.models.quasi_public_goods.equilibrium import Equilibrium, equilibri
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.planner import best_optimum, gross_welfare, restoring_subsidy
 from jaxecon.models.quasi_public_goods.users import demand
-from jaxecon.numerics.roots import find_root
+from jaxecon.numerics.roots import bisect, find_root
 
-GRID = (0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0)
+PRICES = (0.3, 0.5, 0.7, 0.8, 0.84, 0.88, 0.92, 0.96, 1.0, 1.04, 1.1, 1.3, 1.6, 2.0, 3.0, 5.0)
+CAPACITIES = (0.2, 0.5, 0.7, 0.85, 0.95, 1.0, 1.05, 1.1, 1.2, 1.5, 2.0)
 
 
 def _loads(y: Float[Array, "3"], args: tuple) -> Float[Array, "3"]:
@@ -34,19 +37,61 @@ def deviation_profit(p: Params, eq: Equilibrium, price: Array, capacity: Array) 
     return (market.kept(p, offer) * price - offer.c[0]) * use - offer.r * capacity, root.converged
 
 
-def certificate(p: Params, u: Policy) -> Mapping[str, Array]:
-    """Best deviation of a closed provider on a price-capacity grid against its equilibrium profit (2.4)."""
+class Deviation(NamedTuple):
+    """The best deviation on the grid as a share of equilibrium profit, its price and capacity as multiples, and whether
+    use settled at every point of the grid."""
+
+    gain: Array
+    price: Array
+    capacity: Array
+    settled: Array
+
+
+def best_deviation(p: Params, u: Policy) -> Deviation:
+    """Whether a closed provider gains by another price and capacity, the other's offer given (2.4): first-order conditions alone
+    do not make an equilibrium."""
     eq = equilibrium(p, u)
-    grid = jnp.asarray(GRID, p.tau.dtype)
-    price, capacity = (x.ravel() for x in jnp.meshgrid(eq.state.price[0] * grid, eq.state.K[0] * grid))
-    profit, ok = jax.lax.map(lambda x: deviation_profit(p, eq, *x), (price, capacity))
+    price, capacity = (x.ravel() for x in jnp.meshgrid(jnp.asarray(PRICES), jnp.asarray(CAPACITIES)))
+    price, capacity = price.astype(p.tau.dtype), capacity.astype(p.tau.dtype)
+    offers = (eq.state.price[0] * price, eq.state.K[0] * capacity)
+    profit, settled = jax.lax.map(lambda x: deviation_profit(p, eq, *x), offers)
     own = market.operating_profit(p, eq.offer, eq.state)
+    gain = jnp.where(settled & (eq.status == 0), profit / own - 1, -jnp.inf)
+    best = jnp.argmax(gain)
+    return Deviation(gain[best], price[best], capacity[best], jnp.mean(settled))
+
+
+def certificate(p: Params, u: Policy) -> Mapping[str, Array]:
+    """The best deviation of a closed provider from the symmetric equilibrium candidate on a price-capacity grid (2.4)."""
+    found = best_deviation(p, u)
     return {
-        "profit": own,
-        "best deviation": jnp.max(jnp.where(ok, profit, -jnp.inf)),
-        "deviations settled": jnp.mean(ok),
-        "no profitable deviation": (jnp.max(jnp.where(ok, profit, -jnp.inf)) <= own + 1e-9).astype(own.dtype),
+        "gain of the best deviation, share of profit": found.gain,
+        "its price, multiple of the equilibrium price": found.price,
+        "its capacity, multiple of the equilibrium capacity": found.capacity,
+        "share of deviations where use settled": found.settled,
     }
+
+
+def mandate_gain(leak: Array, args: tuple[Params, Policy]) -> Array:
+    """Welfare gain of an openness mandate of one half at a leakage, the spillovers' share of it taken out, over tau."""
+    p, u = args
+    q = eqx.tree_at(lambda r: r.leak, p, leak)
+
+    def without_spillovers(mandate: Array) -> Array:
+        v = eqx.tree_at(lambda x: x.openness_mandate, u, mandate)
+        o = outcomes(q, v, equilibrium(q, v))
+        return o.welfare - (o.externality + o.harm)
+
+    pair = jax.lax.map(without_spillovers, jnp.asarray([0.0, 0.5], p.tau.dtype))
+    return (pair[1] - pair[0]) / p.tau
+
+
+def break_even_leakage(p: Params, u: Policy) -> Mapping[str, Array]:
+    """Leakage above which an openness mandate backfires unless spillovers pay for it (C2.7): a root on [0, .95]."""
+    lo, hi = jnp.zeros_like(p.leak), jnp.full_like(p.leak, 0.95)
+    found = (mandate_gain(lo, (p, u)) > 0) & (mandate_gain(hi, (p, u)) < 0)
+    root = bisect(lambda x, args: -mandate_gain(x, args), lo, hi, (p, u), steps=30)
+    return {"break-even leakage without spillovers": jnp.where(found, root, jnp.nan), "leakage": p.leak}
 
 
 def planner_table(p: Params, u: Policy) -> Mapping[str, Array]:
@@ -98,4 +143,9 @@ def local_weights(p: Params, u: Policy) -> Mapping[str, Array]:
     }
 
 
-STUDIES = {"planner": planner_table, "certificate": certificate, "local_weights": local_weights}
+STUDIES = {
+    "planner": planner_table,
+    "certificate": certificate,
+    "break_even_leakage": break_even_leakage,
+    "local_weights": local_weights,
+}

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
