@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxecon.analysis.batch import GROUP, chunks_of, p_dtype, padded
+from jaxecon.analysis.batch import GROUP, ONE_BY_ONE, chunks_of, p_dtype, padded
 from jaxecon.analysis.designs import (
     Box,
     Progress,
@@ -169,7 +169,10 @@ class _Task:
     def margins(self, group: Group, points: np.ndarray) -> np.ndarray:
         """Margins `[point, part]` of all claims of a group, a block of points at a time through one compiled function."""
         size = min(GROUPS[claim.cost] for claim in group)
-        evaluate = _few_margins if size == GROUP and len(points) < MANY else _many_margins
+        small = size == GROUP and len(points) < MANY
+        evaluate = _few_margins if small else _many_margins
+        if small and self.one_by_one:
+            size = ONE_BY_ONE
         found = []
         for _, start, stop in chunks_of(len(points), size):
             vectors = jnp.asarray(padded(points[start:stop], size), p_dtype(self.p, self.u))

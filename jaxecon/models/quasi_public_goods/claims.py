@@ -84,7 +84,8 @@ def _planner(p: Params, u: Policy, key: Array) -> Mapping[str, Array]:
     alike, apart = best_optimum(args, eq.state)
     s = alike.state
     full, spill = restoring_subsidy(args, s)
-    restored, partial = (subsidized_market(args, s, s, subsidy) for subsidy in (full, spill))
+    both_markets = jax.lax.map(lambda subsidy: subsidized_market(args, s, s, subsidy), jnp.stack([full, spill]))
+    restored, partial = (jax.tree.map(lambda x, k=k: x[k], both_markets) for k in range(2))
     base = gross_welfare(args, eq.state, True)
     gain = alike.welfare - base
     cost = jnp.max(jnp.abs(marginal_congestion_cost(p, s) * s.demand.n / (p.r_K * s.K) - 1))

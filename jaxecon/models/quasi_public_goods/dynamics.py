@@ -16,7 +16,7 @@ from jaxecon.models.quasi_public_goods import market
 from jaxecon.models.quasi_public_goods.equilibrium import Equilibrium, catch_up, equilibrium, frontier_growth, outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 
-FEWEST_STEPS = 20
+FEWEST_STEPS = 40
 
 
 class LadderPath(eqx.Module):
