@@ -18,7 +18,7 @@ from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.publicness import publicness
 from jaxecon.models.quasi_public_goods.users import Population, by_decile, consumer_surplus, population, rule
 from jaxecon.numerics.roots import attach_derivative, find_root, first_success, solve_small
-from jaxecon.numerics.tracking import Tracked, inverse_jacobian, track_root
+from jaxecon.numerics.tracking import track_root
 
 Scalar = Float[Array, ""]
 
@@ -75,29 +75,23 @@ def starts(args: Args) -> Float[Array, "6 3"]:
     return y + jnp.asarray(SHIFTS, y.dtype)
 
 
-def attempt(y0: Float[Array, "3"], args: Args) -> tuple[Tracked, Bool[Array, ""]]:
-    """Safeguarded Newton on a coarse population from one start, for cells where Broyden's steps go astray."""
-    p, offer = args
-    rough = (p, offer, population(p, COARSE))
-    root = find_root(market.conditions, y0, rough, tol=1e-4, max_steps=30, max_step=0.7)
-    return Tracked(root.x, inverse_jacobian(market.conditions, root.x, rough), root.residual), root.converged
-
-
-def coarse_root(args: Args) -> Tracked:
-    """Root of `market.conditions` on a coarse population, with the inverse Jacobian there."""
-    p, offer = args
-    rough = (p, offer, population(p, COARSE))
-    y0 = starts(args)[0]
-    found = track_root(market.conditions, y0, jnp.asarray(INVERSE, y0.dtype), rough, max_steps=25, tol=COARSE_TOL)
-    return lax.cond(found.residual <= COARSE_TOL, lambda: found, lambda: first_success(attempt, starts, args)[0])
+def attempt(
+    y0: Float[Array, "3"], args: tuple[Params, Provision, Population]
+) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
+    """Safeguarded Newton from one start, for cells where Broyden's steps go astray."""
+    root = find_root(market.conditions, y0, args, max_steps=60, max_step=0.7)
+    return root.x, root.converged
 
 
 def solve(p: Params, offer: Provision, pop: Population) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
-    """Root of `market.conditions`: on a coarse population, then Broyden on the full one; no derivative."""
-    p, offer, pop = lax.stop_gradient((p, offer, pop))
-    near = coarse_root((p, offer))
-    root = track_root(market.conditions, near.x, near.inverse, (p, offer, pop), max_steps=30)
-    return root.x, root.residual <= (1e-10 if jnp.finfo(near.x.dtype).bits == 64 else 1e-3)
+    """Root of `market.conditions`: Broyden's steps on a coarse population, then on the full one; no derivative."""
+    args = lax.stop_gradient((p, offer, pop))
+    points = starts(args[:2])
+    inverse, rough = jnp.asarray(INVERSE, points.dtype), (*args[:2], population(args[0], COARSE))
+    near = track_root(market.conditions, points[0], inverse, rough, max_steps=25, tol=COARSE_TOL)
+    root = track_root(market.conditions, near.x, near.inverse, args, max_steps=20)
+    good = root.residual <= (1e-10 if jnp.finfo(root.x.dtype).bits == 64 else 1e-3)
+    return lax.cond(good, lambda: (root.x, good), lambda: first_success(attempt, lambda _: points, args))
 
 
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
