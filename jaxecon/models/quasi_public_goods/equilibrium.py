@@ -57,12 +57,12 @@ class Equilibrium(core.Equilibrium):
     surplus: Float[Array, ""]
 
 
-Args = tuple[Params, Provision]
+Args = tuple[Params, Provision, Population]
 
 
 def starts(args: Args) -> Float[Array, "6 3"]:
     """Where the search begins, the likeliest first."""
-    p, offer = args
+    p, offer, _ = args
     values = {
         "q_c": offer.q[0], "q_o": offer.q[2], "service_c": offer.service[0], "service_o": offer.service[2],
         "K_o": offer.K_o, "r_K": offer.r,
@@ -75,9 +75,7 @@ def starts(args: Args) -> Float[Array, "6 3"]:
     return y + jnp.asarray(SHIFTS, y.dtype)
 
 
-def attempt(
-    y0: Float[Array, "3"], args: tuple[Params, Provision, Population]
-) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
+def attempt(y0: Float[Array, "3"], args: Args) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
     """Safeguarded Newton from one start, for cells where Broyden's steps go astray."""
     root = find_root(market.conditions, y0, args, max_steps=60, max_step=0.7)
     return root.x, root.converged
@@ -86,12 +84,12 @@ def attempt(
 def solve(p: Params, offer: Provision, pop: Population) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
     """Root of `market.conditions`: Broyden's steps on a coarse population, then on the full one; no derivative."""
     args = lax.stop_gradient((p, offer, pop))
-    points = starts(args[:2])
-    inverse, rough = jnp.asarray(INVERSE, points.dtype), (*args[:2], population(args[0], COARSE))
-    near = track_root(market.conditions, points[0], inverse, rough, max_steps=25, tol=COARSE_TOL)
+    y0, rough = starts(args)[0], (*args[:2], population(args[0], COARSE))
+    inverse = jnp.asarray(INVERSE, y0.dtype)
+    near = track_root(market.conditions, y0, inverse, rough, max_steps=25, tol=COARSE_TOL)
     root = track_root(market.conditions, near.x, near.inverse, args, max_steps=20)
     good = root.residual <= (1e-10 if jnp.finfo(root.x.dtype).bits == 64 else 1e-3)
-    return lax.cond(good, lambda: (root.x, good), lambda: first_success(attempt, lambda _: points, args))
+    return lax.cond(good, lambda: (root.x, good), lambda: first_success(attempt, starts, args))
 
 
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
