@@ -25,6 +25,9 @@ GROUP = 256
 WIDE = 1024
 # Points from which a study is large: the program for it takes 6 to 10 s of a core to compile and saves .02 to .03 ms a point.
 MANY = 65_536
+# Where a CPU takes the points one by one, padding costs time and running costs more: fewer points of a small study's call,
+# and the point from which a study is large.
+ONE_BY_ONE, MANY_ONE_BY_ONE = 16, 8192
 # Points of one call for slopes on a CPU, where they follow one another and padding costs time; directions of one call.
 FEW, DIRECTIONS = 4, 8
 # Programs that a batch has run before.
@@ -86,6 +89,8 @@ def _unravel(p: Any, u: Any, row: Any) -> tuple[Any, Any]:
 
 
 def _rows(response: Response, p: Any, u: Any, table: Any) -> Array:
+    if response.model.one_by_one and jax.default_backend() == "cpu":
+        return jax.lax.map(lambda row: response(*_unravel(p, u, row)), table.T)
     # Each number in a buffer of its own.
     point = jax.lax.optimization_barrier(jax.vmap(lambda row: _unravel(p, u, row), in_axes=1)(table))
     return jax.vmap(response)(*point)
@@ -153,7 +158,8 @@ def evaluate_rows(
     wide = WIDE if cpu else CHUNK
     size, run = response.group, _wide_rows
     if response.group == GROUP:
-        size, run = (wide, _wide_rows) if (study or len(vectors)) >= MANY else (GROUP, _small_rows)
+        few, many = (ONE_BY_ONE, MANY_ONE_BY_ONE) if cpu and response.model.one_by_one else (GROUP, MANY)
+        size, run = (wide, _wide_rows) if (study or len(vectors)) >= many else (few, _small_rows)
 
     def rows_of(group: tuple[int, int, int]) -> np.ndarray:
         _, start, stop = group

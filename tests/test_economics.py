@@ -1,0 +1,50 @@
+"""Functional forms that several models share, against their definitions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxecon.economics.choice import logit_shares, logit_value
+from jaxecon.economics.inequality import gini, herfindahl
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def test_gini_is_the_mean_absolute_difference():
+    rng = np.random.default_rng(0)
+    x, w = rng.lognormal(size=30), rng.uniform(0.1, 2, 30)
+    direct = np.sum(w[:, None] * w * np.abs(x[:, None] - x)) / (2 * np.sum(w * x) * np.sum(w))
+    np.testing.assert_allclose(float(gini(jnp.asarray(x), jnp.asarray(w))), direct, rtol=1e-12)
+    assert abs(float(gini(jnp.ones(5), jnp.ones(5)))) < 1e-12
+    assert float(gini(jnp.zeros(5), jnp.ones(5))) == 0.0
+    # One of n holds everything.
+    np.testing.assert_allclose(float(gini(jnp.asarray([0.0, 0, 0, 1]), jnp.ones(4))), 0.75)
+
+
+def test_gini_gradient():
+    x, w = jnp.asarray([0.3, 1.2, 0.7, 2.5]), jnp.asarray([1.0, 0.5, 2.0, 0.3])
+    slope = jax.grad(gini)(x, w)
+    h = 1e-6
+    rough = [(gini(x.at[k].add(h), w) - gini(x.at[k].add(-h), w)) / (2 * h) for k in range(4)]
+    np.testing.assert_allclose(np.asarray(slope), np.asarray(rough), rtol=1e-6, atol=1e-9)
+
+
+def test_herfindahl_counts_equal_firms():
+    np.testing.assert_allclose(float(herfindahl(jnp.full(4, 0.25))), 0.25)
+    np.testing.assert_allclose(float(herfindahl(jnp.asarray([0.1, 0.5]), jnp.asarray([5.0, 1.0]))), 0.3)
+
+
+def test_logit():
+    v = jnp.asarray([1.0, -2.0, 700.0])
+    assert np.isfinite(np.asarray(logit_shares(v))).all()
+    v = jnp.asarray([1.0, -2.0, 0.4])
+    z = 1 + np.sum(np.exp(np.asarray(v)))
+    np.testing.assert_allclose(np.asarray(logit_shares(v)), np.exp(np.asarray(v)) / z, rtol=1e-12)
+    np.testing.assert_allclose(float(jnp.sum(logit_shares(v, -jnp.inf))), 1.0, rtol=1e-12)
+    # The slope of the log-sum is the share.
+    np.testing.assert_allclose(np.asarray(jax.grad(logit_value)(v)), np.asarray(logit_shares(v)), rtol=1e-12)
