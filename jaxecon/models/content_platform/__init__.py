@@ -46,6 +46,7 @@ MODEL = Model(
     regimes=REGIMES,
     starts=starts,
     studies=STUDIES,
+    block=32,
 )
 
 __all__ = ["MODEL"]
