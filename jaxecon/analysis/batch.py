@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -88,9 +88,16 @@ def _unravel(p: Any, u: Any, row: Any) -> tuple[Any, Any]:
     return jax.tree.unflatten(tree, numbers)
 
 
+def in_blocks(f: Callable[[Any], Any], points: Any, block: int | None) -> Any:
+    """`f` at each point; on a CPU `block` points side by side, all of them if it is None."""
+    if block is None or jax.default_backend() != "cpu":
+        return jax.vmap(f)(points)
+    return jax.lax.map(f, points, batch_size=block if block > 1 else None)
+
+
 def _rows(response: Response, p: Any, u: Any, table: Any) -> Array:
-    if response.model.one_by_one and jax.default_backend() == "cpu":
-        return jax.lax.map(lambda row: response(*_unravel(p, u, row)), table.T)
+    if response.model.block and jax.default_backend() == "cpu":
+        return in_blocks(lambda row: response(*_unravel(p, u, row)), table.T, response.model.block)
     # Each number in a buffer of its own.
     point = jax.lax.optimization_barrier(jax.vmap(lambda row: _unravel(p, u, row), in_axes=1)(table))
     return jax.vmap(response)(*point)
@@ -158,7 +165,7 @@ def evaluate_rows(
     wide = WIDE if cpu else CHUNK
     size, run = response.group, _wide_rows
     if response.group == GROUP:
-        few, many = (ONE_BY_ONE, MANY_ONE_BY_ONE) if cpu and response.model.one_by_one else (GROUP, MANY)
+        few, many = (ONE_BY_ONE, MANY_ONE_BY_ONE) if cpu and response.model.block == 1 else (GROUP, MANY)
         size, run = (wide, _wide_rows) if (study or len(vectors)) >= many else (few, _small_rows)
 
     def rows_of(group: tuple[int, int, int]) -> np.ndarray:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxecon.analysis.batch import GROUP, ONE_BY_ONE, chunks_of, p_dtype, padded
+from jaxecon.analysis.batch import GROUP, ONE_BY_ONE, chunks_of, in_blocks, p_dtype, padded
 from jaxecon.analysis.designs import (
     Box,
     Progress,
@@ -120,7 +120,7 @@ def _parts(claim: Claim) -> Group:
 
 
 def _margins(
-    group: Group, one_by_one: bool, names: tuple[str, ...], p: Any, u: Any, key: Any, numbers: Array, vectors: Array
+    group: Group, block: int | None, names: tuple[str, ...], p: Any, u: Any, key: Any, numbers: Array, vectors: Array
 ) -> Array:
     """Margins of the parts of claims (of a claim itself, if it has none) at each draw: `[draw, part]`."""
 
@@ -134,9 +134,7 @@ def _margins(
         margins = [found[part.id] if part.id in found else part.margin(q, v, mine) for part in parts]
         return jnp.stack([jnp.asarray(m).astype(vectors.dtype) for m in margins])
 
-    if one_by_one and jax.default_backend() == "cpu":
-        return jax.lax.map(one, (numbers, vectors))
-    return jax.vmap(one)((numbers, vectors))
+    return in_blocks(one, (numbers, vectors), block)
 
 
 _few_margins, _many_margins = quick_jit(_margins, effort=1), wide_jit(_margins)
@@ -153,7 +151,7 @@ class _Task:
     """The setting that all claims share: draw 0 is the given point, draws 1.. come from the prior box."""
 
     box: Box
-    one_by_one: bool
+    block: int | None
     points: np.ndarray
     p: Any
     u: Any
@@ -171,13 +169,13 @@ class _Task:
         size = min(GROUPS[claim.cost] for claim in group)
         small = size == GROUP and len(points) < MANY
         evaluate = _few_margins if small else _many_margins
-        if small and self.one_by_one:
+        if small and self.block == 1:
             size = ONE_BY_ONE
         found = []
         for _, start, stop in chunks_of(len(points), size):
             vectors = jnp.asarray(padded(points[start:stop], size), p_dtype(self.p, self.u))
             numbers = jnp.arange(start, start + size, dtype=jnp.uint32)
-            run = evaluate(group, self.one_by_one, self.box.names, self.p, self.u, self.key(group[0]), numbers, vectors)
+            run = evaluate(group, self.block, self.box.names, self.p, self.u, self.key(group[0]), numbers, vectors)
             found.append(np.asarray(run, float)[: stop - start])
         return np.concatenate(found)
 
@@ -324,9 +322,7 @@ def claims(
     leaders = {group[0].joint: group[0].id for group in claim_groups(model.claims)}
     with jax.enable_x64(precision == "float64"):
         given = np.asarray(get_values(p, u, box.names), float)
-        task = _Task(
-            box, model.one_by_one, np.concatenate([given[None], sample.points]), p, u, int(seed), boundary, leaders
-        )
+        task = _Task(box, model.block, np.concatenate([given[None], sample.points]), p, u, int(seed), boundary, leaders)
         for group in claim_groups(family[name] for name in dict.fromkeys(chosen)):
             for result in _check(task, group, draws, record):
                 found[result.id] = result

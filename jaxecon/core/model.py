@@ -146,7 +146,7 @@ class Model:
     - `objective`: the outcome that policies maximize; `tolerance`: of residuals, in float64.
     - `float32_exceptions`: outcomes that float32 does not reproduce to 1e-3.
     - `starts(p, u) -> [S] batch` of equilibria from other starts, for uniqueness checks.
-    - `one_by_one`: a point holds grids that fill the cache of a core, so that a CPU takes one point after the other.
+    - `block`: points that a CPU takes side by side, where a point holds grids and few of them fill the cache of a core.
     """
 
     name: str
@@ -170,7 +170,7 @@ class Model:
     objective: str = "welfare"
     tolerance: float = 1e-8
     float32_exceptions: tuple[str, ...] = ()
-    one_by_one: bool = False
+    block: int | None = None
 
     @property
     def fields(self) -> dict[str, Field]:

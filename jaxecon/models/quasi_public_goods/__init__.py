@@ -36,7 +36,7 @@ MODEL = Model(
     dynamics=DYNAMICS,
     regimes=REGIMES,
     studies=STUDIES,
-    one_by_one=True,
+    block=1,
 )
 
 __all__ = ["MODEL"]
