@@ -58,7 +58,7 @@ def deciles(p: Params) -> Rule:
 
 
 def _floor(dtype: np.dtype) -> float:
-    """Logarithm of a weight that is nothing: compiled without optimization, exp of -1e9 is not reliably zero."""
+    """Logarithm of a weight that is nothing: further down `exp` leaves the range of normal numbers."""
     return 0.9 * float(np.log(jnp.finfo(dtype).tiny))
 
 
