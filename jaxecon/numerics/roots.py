@@ -46,7 +46,9 @@ def solve_small(a: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, "
         return b / a[0, 0]
     if n > 4:
         return _eliminate(a, b)
-    scale = jnp.max(jnp.abs(a), axis=1)
+    # The solution does not depend on the scale. Its derivative would be 0/0 where a compiler rounds the numbers that it
+    # compares with their maximum differently.
+    scale = lax.stop_gradient(jnp.max(jnp.abs(a), axis=1))
     scale = jnp.where(scale > 0, scale, 1.0)
     rows = [[a[i, j] / scale[i] for j in range(n)] for i in range(n)]
     right = [b[i] / scale[i] for i in range(n)]

@@ -175,7 +175,7 @@ def test_smooth_agents_have_a_gradient():
     def end(w):
         return agents.run(jax.random.key(0), dataclasses.replace(P, w_0=w), U, 300, 6, True).active_creators[-1]
 
-    slope = jax.jit(jax.grad(end))(jnp.asarray(3.0))
-    f = jax.jit(end)
+    slope = quick_jit(jax.grad(end))(jnp.asarray(3.0))
+    f = quick_jit(end)
     numeric = (f(jnp.asarray(3.0 + 1e-5)) - f(jnp.asarray(3.0 - 1e-5))) / 2e-5
     assert float(slope) == pytest.approx(float(numeric), rel=1e-5)

@@ -100,7 +100,8 @@ def item_probabilities(
     value = jnp.stack(
         [who.a * known[0, j] + who.b * known[1, j] - who.alpha * price[j] + level[j] for j in range(J)]
     )  # fmt: skip
-    top = jnp.maximum(jnp.max(value, axis=0), 0.0)
+    # A scale without derivative, which is exact; that of `max` compares recomputed numbers, and none may be equal.
+    top = jax.lax.stop_gradient(jnp.maximum(jnp.max(value, axis=0), 0.0))
     odds = jnp.exp(value - top)
     total = jnp.exp(-top) + number @ odds
     return odds / total, jnp.log(total) + top
