@@ -37,7 +37,7 @@ def _row(model) -> dict:
             def one(vector):
                 return f(replace(p, u, draws.names, vector))
 
-            return jax.jit(lambda x: jax.lax.map(one, x, batch_size=CHUNK))
+            return jax.jit(lambda x: jax.lax.map(one, x, batch_size=model.block or CHUNK))
 
         solve, both = over_points(welfare), over_points(gradient_at)
         compile_solve, run_solve, (_, (status, residual)) = timed(lambda: solve(points))

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxecon.economics.choice import logit_shares, logit_value
 from jaxecon.economics.inequality import gini, herfindahl
 
 
@@ -37,14 +36,3 @@ def test_gini_gradient():
 def test_herfindahl_counts_equal_firms():
     np.testing.assert_allclose(float(herfindahl(jnp.full(4, 0.25))), 0.25)
     np.testing.assert_allclose(float(herfindahl(jnp.asarray([0.1, 0.5]), jnp.asarray([5.0, 1.0]))), 0.3)
-
-
-def test_logit():
-    v = jnp.asarray([1.0, -2.0, 700.0])
-    assert np.isfinite(np.asarray(logit_shares(v))).all()
-    v = jnp.asarray([1.0, -2.0, 0.4])
-    z = 1 + np.sum(np.exp(np.asarray(v)))
-    np.testing.assert_allclose(np.asarray(logit_shares(v)), np.exp(np.asarray(v)) / z, rtol=1e-12)
-    np.testing.assert_allclose(float(jnp.sum(logit_shares(v, -jnp.inf))), 1.0, rtol=1e-12)
-    # The slope of the log-sum is the share.
-    np.testing.assert_allclose(np.asarray(jax.grad(logit_value)(v)), np.asarray(logit_shares(v)), rtol=1e-12)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from jaxecon.core.compiling import quick_jit
 from jaxecon.numerics.quadrature import gauss_hermite, gauss_legendre
 from jaxecon.numerics.roots import (
     attach_derivative,
@@ -159,3 +160,19 @@ def test_quadrature_is_exact_for_polynomials():
     np.testing.assert_allclose(jnp.sum(w * x**7), 1 / 8, rtol=1e-13)
     z, v = gauss_hermite(5)
     np.testing.assert_allclose(jnp.sum(v * z**8), 105.0, rtol=1e-12)
+
+
+def test_slopes_through_a_small_solve_equal_differences_when_compiled_fast():
+    """With three unknowns, in a batch, where every entry of the matrix moves; the row scale carries no derivative."""
+    rng = np.random.default_rng(3)
+    points = jnp.asarray(rng.uniform(0.2, 2.0, (64, 3)))
+
+    def solution(x):
+        a = jnp.stack([jnp.stack([jnp.exp(x[i] * x[j]) * (1.3 + i * j) - x[j] for j in range(3)]) for i in range(3)])
+        return solve_small(a + 2 * jnp.eye(3), jnp.sin(x))
+
+    slopes = quick_jit(jax.vmap(jax.jacfwd(solution)))(points)
+    step = 1e-6 * jnp.eye(3)
+    value = jax.jit(jax.vmap(solution))
+    rough = jnp.stack([(value(points + e) - value(points - e)) / 2e-6 for e in step], axis=2)
+    np.testing.assert_allclose(slopes, rough, rtol=1e-5, atol=1e-7)

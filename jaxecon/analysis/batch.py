@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,8 +25,11 @@ GROUP = 256
 WIDE = 1024
 # Points from which a study is large: the program for it takes 6 to 10 s of a core to compile and saves .02 to .03 ms a point.
 MANY = 65_536
-# Directions of one call for slopes on a CPU, where they follow one another and padding costs time.
-FEW = 8
+# Where a CPU takes the points one by one, padding costs time and running costs more: fewer points of a small study's call,
+# and the point from which a study is large.
+ONE_BY_ONE, MANY_ONE_BY_ONE = 16, 8192
+# Points of one call for slopes on a CPU, where they follow one another and padding costs time; directions of one call.
+FEW, DIRECTIONS = 4, 8
 # Programs that a batch has run before.
 _COMPILED: set[Any] = set()
 
@@ -85,7 +88,16 @@ def _unravel(p: Any, u: Any, row: Any) -> tuple[Any, Any]:
     return jax.tree.unflatten(tree, numbers)
 
 
+def in_blocks(f: Callable[[Any], Any], points: Any, block: int | None) -> Any:
+    """`f` at each point; on a CPU `block` points side by side, all of them if it is None."""
+    if block is None or jax.default_backend() != "cpu":
+        return jax.vmap(f)(points)
+    return jax.lax.map(f, points, batch_size=block if block > 1 else None)
+
+
 def _rows(response: Response, p: Any, u: Any, table: Any) -> Array:
+    if response.model.block and jax.default_backend() == "cpu":
+        return in_blocks(lambda row: response(*_unravel(p, u, row)), table.T, response.model.block)
     # Each number in a buffer of its own.
     point = jax.lax.optimization_barrier(jax.vmap(lambda row: _unravel(p, u, row), in_axes=1)(table))
     return jax.vmap(response)(*point)
@@ -97,13 +109,17 @@ _small_rows, _wide_rows = quick_jit(_rows), wide_jit(_rows)
 
 @quick_jit
 def _rows_and_slopes(response: Response, p: Any, u: Any, table: Array, directions: Array) -> tuple[Array, Array]:
-    def one(cell: tuple[Array, Array]) -> tuple[Array, Array]:
-        return jax.jvp(lambda row: response(*_unravel(p, u, row)), cell[:1], cell[1:])
+    """Rows at the points of `table` [numbers, points] and slopes along `directions` [numbers, directions] at each."""
 
-    # One cell after the other on a CPU: slopes are asked at a few hard points, and the program is half as long.
+    def one(point: Array) -> tuple[Array, Array]:
+        row, slope = jax.linearize(lambda row: response(*_unravel(p, u, row)), point)
+        along = directions.T
+        return row, jax.lax.map(slope, along) if jax.default_backend() == "cpu" else jax.vmap(slope)(along)
+
+    # One point after the other on a CPU: slopes are asked at a few hard points, and the program is half as long.
     if jax.default_backend() == "cpu":
-        return jax.lax.map(one, (table.T, directions.T))
-    return jax.vmap(lambda row, along: one((row, along)), in_axes=1)(table, directions)
+        return jax.lax.map(one, table.T)
+    return jax.vmap(one, in_axes=1)(table)
 
 
 def _table(p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray, base: float | None = None) -> np.ndarray:
@@ -149,7 +165,8 @@ def evaluate_rows(
     wide = WIDE if cpu else CHUNK
     size, run = response.group, _wide_rows
     if response.group == GROUP:
-        size, run = (wide, _wide_rows) if (study or len(vectors)) >= MANY else (GROUP, _small_rows)
+        few, many = (ONE_BY_ONE, MANY_ONE_BY_ONE) if cpu and response.model.block == 1 else (GROUP, MANY)
+        size, run = (wide, _wide_rows) if (study or len(vectors)) >= many else (few, _small_rows)
 
     def rows_of(group: tuple[int, int, int]) -> np.ndarray:
         _, start, stop = group
@@ -173,21 +190,21 @@ def evaluate_slopes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows and their exact derivatives by the named fields, shapes `[n, outcomes + 2]` and `[n, outcomes, k]`.
 
-    One direction per point of the batch: the compiled function is the same for any names and any number of points.
+    A few directions a call: the compiled function is the same for any names and any number of points.
     """
     n, k = vectors.shape
-    points = np.repeat(vectors, k, axis=0)
-    directions = np.tile(np.eye(k), (n, 1))
     size = FEW if jax.default_backend() == "cpu" else response.group
     rows, slopes = [], []
-    for _, start, stop in chunks_of(n * k, size):
-        at = _table(p, u, names, padded(points[start:stop], size))
-        along = _table(p, u, names, padded(directions[start:stop], size), base=0.0)
-        row, slope = _rows_and_slopes(response, p, u, at, along)
+    for _, start, stop in chunks_of(n, size):
+        at = _table(p, u, names, padded(vectors[start:stop], size))
+        parts = []
+        for _, first, last in chunks_of(k, DIRECTIONS):
+            along = _table(p, u, names, padded(np.eye(k)[first:last], DIRECTIONS), base=0.0)
+            row, slope = _rows_and_slopes(response, p, u, at, along)
+            parts.append(np.asarray(slope)[: stop - start, : last - first, :-2])
         rows.append(np.asarray(row)[: stop - start])
-        slopes.append(np.asarray(slope)[: stop - start])
-    tangents = np.concatenate(slopes).reshape(n, k, -1)[..., :-2]
-    return np.concatenate(rows)[::k], np.moveaxis(tangents, 1, 2)
+        slopes.append(np.concatenate(parts, axis=1))
+    return np.concatenate(rows), np.moveaxis(np.concatenate(slopes), 1, 2)
 
 
 def evaluate_many(

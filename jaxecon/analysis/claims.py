@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxecon.analysis.batch import GROUP, chunks_of, p_dtype, padded
+from jaxecon.analysis.batch import GROUP, ONE_BY_ONE, chunks_of, in_blocks, p_dtype, padded
 from jaxecon.analysis.designs import (
     Box,
     Progress,
@@ -119,7 +119,9 @@ def _parts(claim: Claim) -> Group:
     return claim.parts or (claim,)
 
 
-def _margins(group: Group, names: tuple[str, ...], p: Any, u: Any, key: Any, numbers: Array, vectors: Array) -> Array:
+def _margins(
+    group: Group, block: int | None, names: tuple[str, ...], p: Any, u: Any, key: Any, numbers: Array, vectors: Array
+) -> Array:
     """Margins of the parts of claims (of a claim itself, if it has none) at each draw: `[draw, part]`."""
 
     def one(draw: tuple[Array, Array]) -> Array:
@@ -132,7 +134,7 @@ def _margins(group: Group, names: tuple[str, ...], p: Any, u: Any, key: Any, num
         margins = [found[part.id] if part.id in found else part.margin(q, v, mine) for part in parts]
         return jnp.stack([jnp.asarray(m).astype(vectors.dtype) for m in margins])
 
-    return jax.vmap(one)((numbers, vectors))
+    return in_blocks(one, (numbers, vectors), block)
 
 
 _few_margins, _many_margins = quick_jit(_margins, effort=1), wide_jit(_margins)
@@ -149,6 +151,7 @@ class _Task:
     """The setting that all claims share: draw 0 is the given point, draws 1.. come from the prior box."""
 
     box: Box
+    block: int | None
     points: np.ndarray
     p: Any
     u: Any
@@ -164,12 +167,15 @@ class _Task:
     def margins(self, group: Group, points: np.ndarray) -> np.ndarray:
         """Margins `[point, part]` of all claims of a group, a block of points at a time through one compiled function."""
         size = min(GROUPS[claim.cost] for claim in group)
-        evaluate = _few_margins if size == GROUP and len(points) < MANY else _many_margins
+        small = size == GROUP and len(points) < MANY
+        evaluate = _few_margins if small else _many_margins
+        if small and self.block == 1:
+            size = ONE_BY_ONE
         found = []
         for _, start, stop in chunks_of(len(points), size):
             vectors = jnp.asarray(padded(points[start:stop], size), p_dtype(self.p, self.u))
             numbers = jnp.arange(start, start + size, dtype=jnp.uint32)
-            run = evaluate(group, self.box.names, self.p, self.u, self.key(group[0]), numbers, vectors)
+            run = evaluate(group, self.block, self.box.names, self.p, self.u, self.key(group[0]), numbers, vectors)
             found.append(np.asarray(run, float)[: stop - start])
         return np.concatenate(found)
 
@@ -316,7 +322,7 @@ def claims(
     leaders = {group[0].joint: group[0].id for group in claim_groups(model.claims)}
     with jax.enable_x64(precision == "float64"):
         given = np.asarray(get_values(p, u, box.names), float)
-        task = _Task(box, np.concatenate([given[None], sample.points]), p, u, int(seed), boundary, leaders)
+        task = _Task(box, model.block, np.concatenate([given[None], sample.points]), p, u, int(seed), boundary, leaders)
         for group in claim_groups(family[name] for name in dict.fromkeys(chosen)):
             for result in _check(task, group, draws, record):
                 found[result.id] = result

@@ -1,7 +1,6 @@
 """Paths: the dynamic layers (time) and the agent layers (time and seeds), as labelled datasets."""
 
 import json
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -20,7 +19,7 @@ from jaxecon.core.results import path_dataset, provenance, settings
 MANY = 10**7
 
 
-@partial(quick_jit, effort=1)
+@quick_jit
 def _run_dynamics(layer: Dynamics, p: Any, u: Any, time: jax.Array) -> Any:
     return layer.run(p, u, time)
 

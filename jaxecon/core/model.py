@@ -146,6 +146,7 @@ class Model:
     - `objective`: the outcome that policies maximize; `tolerance`: of residuals, in float64.
     - `float32_exceptions`: outcomes that float32 does not reproduce to 1e-3.
     - `starts(p, u) -> [S] batch` of equilibria from other starts, for uniqueness checks.
+    - `block`: points that a CPU takes side by side, where a point holds grids and few of them fill the cache of a core.
     """
 
     name: str
@@ -169,6 +170,7 @@ class Model:
     objective: str = "welfare"
     tolerance: float = 1e-8
     float32_exceptions: tuple[str, ...] = ()
+    block: int | None = None
 
     @property
     def fields(self) -> dict[str, Field]:
@@ -255,6 +257,8 @@ def evaluate_pure(model: Model, p: Any, u: Any) -> Evaluation:
         eq.status,
         jnp.where(~finite, NOT_FINITE, jnp.where(worst > tol, RESIDUAL_TOO_LARGE, SOLVED)),
     ).astype(jnp.int32)
+    # The barrier keeps the compiler from judging the point anew in every outcome.
+    status = jax.lax.optimization_barrier(status)
     solved = status == SOLVED
     masked = jax.tree.map(lambda x: jnp.where(solved, x, jnp.nan), out)
     flags = {k: jnp.asarray(v) for k, v in model.branches(p, u, eq).items()}

@@ -22,6 +22,8 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 # Up to so many moving numbers a root's derivative takes all columns from one program, instead of a second one for
 # the direction in which the inputs move.
 FEW_INPUTS = 8
+# Cells above which a batch of roots is large: below it waits for compilation.
+LARGE = 256
 
 
 class Root(eqx.Module):
@@ -44,7 +46,9 @@ def solve_small(a: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, "
         return b / a[0, 0]
     if n > 4:
         return _eliminate(a, b)
-    scale = jnp.max(jnp.abs(a), axis=1)
+    # The solution does not depend on the scale. Its derivative would be 0/0 where a compiler rounds the numbers that it
+    # compares with their maximum differently.
+    scale = lax.stop_gradient(jnp.max(jnp.abs(a), axis=1))
     scale = jnp.where(scale > 0, scale, 1.0)
     rows = [[a[i, j] / scale[i] for j in range(n)] for i in range(n)]
     right = [b[i] / scale[i] for i in range(n)]
@@ -197,21 +201,26 @@ def first_success(
     @answer.def_vmap
     def _(size: int, batched: list[PyTree], args: PyTree) -> tuple[PyTree, PyTree]:
         args = jax.tree.map(lambda v, b: v if b else jnp.broadcast_to(v, (size, *jnp.shape(v))), args, batched[0])
-        found = jax.vmap(lambda a: attempt_at(0, a))(args)
-        if count > 1:
-            found = _later_starts(attempt_at, args, found, size, count)
+        if count == 1:
+            found = jax.vmap(lambda a: attempt_at(0, a))(args)
+        else:
+            found = _by_stages(attempt_at, args, size, count)
         return found, jax.tree.map(lambda _: True, found)
 
     return answer(lax.stop_gradient(args))
 
 
-def _later_starts(
-    attempt_at: Callable, args: PyTree, found: tuple[PyTree, Array], size: int, count: int
-) -> tuple[PyTree, Array]:
-    """Start 1 on the failed cells of a batch, then all later starts on those that fail again; in blocks of pairs
-    (cell, start), so that one copy of `attempt` serves both stages."""
-    block = min(size * count, max(32, size // 16))
-    x, ok = found
+def _by_stages(attempt_at: Callable, args: PyTree, size: int, count: int) -> tuple[PyTree, Array]:
+    """Start 0 on all cells of a batch, start 1 on the failed ones, then all later starts on those that fail again; in
+    blocks of pairs (cell, start), so that one copy of `attempt` serves the stages. A large batch has another copy for
+    start 0, without gathering: that is faster to run and longer to compile."""
+    large = size > LARGE
+    block = max(32, size // 16) if large else size
+    if large:
+        x, ok = jax.vmap(lambda a: attempt_at(0, a))(args)
+    else:
+        shapes = jax.eval_shape(jax.vmap(lambda a: attempt_at(0, a)), args)
+        x, ok = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), shapes)
     # By cell: the start whose answer is kept; `count` where none succeeded.
     kept = jnp.where(ok, 0, count).astype(jnp.int32)
 
@@ -229,14 +238,15 @@ def _later_starts(
         j = jnp.where(good & (index < pairs), j, count).astype(kept.dtype)
         best = kept.at[cells].min(j)
         wins = (j < kept[cells]) & (j == best[cells])
-        place = jnp.where(wins, cells, size)  # what does not win is dropped
+        place = jnp.where(wins | (first == 0), cells, size)  # what does not win is dropped, but for start 0
         x = jax.tree.map(lambda old, v: old.at[place].set(v, mode="drop"), x, new)
         done = k + block >= pairs
-        todo = lax.cond(done, lambda: work(best, last, jnp.full_like(last, count)), lambda: (order, pairs, first, last))
+        after = jnp.where(last == 1, 2, count).astype(last.dtype)
+        todo = lax.cond(done, lambda: work(best, last, after), lambda: (order, pairs, first, last))
         return jnp.where(done, 0, k + block), todo, best, x
 
-    one = jnp.ones((), jnp.int32)
-    state = (jnp.zeros((), jnp.int32), work(kept, one, one + 1), kept, x)
+    stage = jnp.asarray(1 if large else 0, jnp.int32)
+    state = (jnp.zeros((), jnp.int32), work(kept, stage, stage + 1), kept, x)
     _, _, kept, x = lax.while_loop(lambda state: (state[1][1] > 0) & (state[1][2] < count), body, state)
     return x, kept < count
 

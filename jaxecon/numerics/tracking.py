@@ -63,7 +63,13 @@ def _broyden(f: Gaps, tol: float, max_steps: int, x0: Array, inverse: Array, arg
 
 
 def track_root(
-    f: Gaps, x0: Float[Array, " n"], inverse: Float[Array, "n n"], args: PyTree, *, max_steps: int = 12
+    f: Gaps,
+    x0: Float[Array, " n"],
+    inverse: Float[Array, "n n"],
+    args: PyTree,
+    *,
+    max_steps: int = 12,
+    tol: float | None = None,
 ) -> Tracked:
     """Root of `f(x, args)` near `x0`, and the updated approximate inverse Jacobian for the next call.
 
@@ -71,10 +77,12 @@ def track_root(
 
     - `f`: module-level residual, unit-free; everything differentiated enters through `args`.
     - `x0`, `inverse`: the last root and its approximate inverse Jacobian (no derivative).
+    - `tol`: largest residual at the end; default that of the precision.
 
     **Returns** a `Tracked`. The derivative of `x` is that of the implicit function theorem, in both
     modes. No error is raised: read `residual`.
     """
-    found = _broyden(f, default_tolerance(x0.dtype), max_steps, *lax.stop_gradient((x0, inverse, args)))
+    tol = default_tolerance(x0.dtype) if tol is None else tol
+    found = _broyden(f, tol, max_steps, *lax.stop_gradient((x0, inverse, args)))
     good = jnp.all(jnp.isfinite(found.x))
     return Tracked(attach_derivative(f, found.x, args, good), found.inverse, found.residual)

@@ -36,7 +36,7 @@ def _build(x, y):
     return MODEL.Params(**dict(zip(BOX, x, strict=True))), MODEL.Policy(**dict(zip(INSTRUMENTS, y, strict=True)))
 
 
-@jax.jit
+@quick_jit
 def _solve(points, policies):
     return jax.vmap(lambda x, y: evaluate_pure(MODEL, *_build(x, y)))(points, policies)
 

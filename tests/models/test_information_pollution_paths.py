@@ -12,6 +12,7 @@ from scipy.optimize import newton, root
 from scipy.special import lambertw
 from scipy.stats import norm
 
+from jaxecon.core.compiling import quick_jit
 from jaxecon.models.information_pollution import dynamics, governance
 from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.producers import Pair
@@ -24,7 +25,7 @@ def with_values(tree, **values):
 
 rest_point = jax.jit(dynamics.rest_point)
 step = jax.jit(lambda p, u, state, t, h: dynamics.step(p, u, u, state, t, h)[0])
-run_path = jax.jit(dynamics.path)
+run_path = quick_jit(dynamics.path)
 POLICY = Policy(low_quality_tax=0.05, provenance=0.3, fiduciary_duty=0.4)
 
 

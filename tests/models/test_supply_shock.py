@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, special, stats
 
+from jaxecon.core.compiling import quick_jit
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import evaluate_pure
 from jaxecon.models.supply_shock import MODEL, market
@@ -33,16 +34,21 @@ def box_points(n, seed=11, **fixed):
     return jax.vmap(lambda v: eqx.tree_at(lambda t: [getattr(t, k) for k in names], base, list(v)))(x)
 
 
-@eqx.filter_jit
+@quick_jit
 def _solve(points, u):
     return eqx.filter_vmap(lambda p: evaluate_pure(MODEL, p, u))(points)
 
 
+def rows(tree, start, stop):
+    return jax.tree.map(lambda x: x[start:stop], tree)
+
+
 def solve(points, u=None):
-    """Solutions at a batch of points; one size of batch, so that it is compiled once for each law and penalty."""
-    n = points.n.shape[0]
-    wide = jax.tree.map(lambda x: jnp.concatenate([x, jnp.broadcast_to(x[:1], (512 - n, *x.shape[1:]))]), points)
-    return jax.tree.map(lambda x: x[:n], _solve(wide, MODEL.policy() if u is None else u))
+    """Solutions at a batch of points, 256 at a time, so that one program serves every law and penalty."""
+    n, policy = points.n.shape[0], MODEL.policy() if u is None else u
+    whole = jax.tree.map(lambda x: jnp.concatenate([x, jnp.broadcast_to(x[:1], (-n % 256, *x.shape[1:]))]), points)
+    parts = [_solve(rows(whole, start, start + 256), policy) for start in range(0, n, 256)]
+    return rows(jax.tree.map(lambda *x: jnp.concatenate(x), *parts), 0, n)
 
 
 def pick(tree, k):

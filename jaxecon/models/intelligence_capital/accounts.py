@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxecon.economics.choice import logit_shares
 from jaxecon.economics.inequality import herfindahl
 from jaxecon.models.intelligence_capital import flywheel, market, technology, tokens, valuation, wrapper
 from jaxecon.models.intelligence_capital.equilibrium import (
@@ -16,13 +15,9 @@ from jaxecon.models.intelligence_capital.equilibrium import (
 )
 from jaxecon.models.intelligence_capital.outcome_fields import Outcomes
 from jaxecon.models.intelligence_capital.params import Params, Policy
+from jaxecon.models.intelligence_capital.race import training_cost
 
 Scalar = Float[Array, ""]
-
-
-def training_cost(p: Params, kappa: Scalar, ln_C: Scalar) -> Scalar:
-    r"""$\kappa C^{1+\nu}/(1+\nu)$: resources for compute of one provider."""
-    return kappa * jnp.exp((1 + p.nu) * ln_C) / (1 + p.nu)
 
 
 def price_surplus(p: Params, price: Scalar) -> Scalar:
@@ -123,11 +118,9 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
 
 
 def _shares_again(p: Params, at: Industry) -> Scalar:
-    """Shares by the shared logit among those who buy, times the share that buys at the solved values, less the solved ones."""
-    value = p.theta * at.ln_A(p) - market.price_disutility(p, at.price)
-    inside = logit_shares(jnp.broadcast_to(value, (p.N,)), -jnp.inf)
-    buying = 1 / (1 + p.o * jnp.exp(-value) / p.N)
-    return jnp.max(jnp.abs(buying * inside / at.s - 1))
+    """Shares by (1.3) at the solved prices and capabilities of all providers, over the solved share, less one."""
+    found = market.shares_at_prices(p, jnp.broadcast_to(at.ln_A(p), (p.N,)), jnp.broadcast_to(at.price, (p.N,)))
+    return jnp.max(jnp.abs(found / at.s - 1))
 
 
 def _pricing_residual(p: Params, u: Policy, at: Industry) -> Scalar:
@@ -155,7 +148,7 @@ def _investment_residual(p: Params, u: Policy, eq: Equilibrium) -> Scalar:
         if p.timing == "simultaneous":
             s = market.shares_at_prices(p, ln_A, at.price, numbers)
             return market.rent(p, u, s[0], at.margin)
-        s = market.bertrand_shares(p, u, ln_A, numbers)
+        s = market.with_derivative(p, u, ln_A, numbers, jnp.stack([at.s, at.s]))
         return market.rent(p, u, s[0])
 
     slope = jax.jvp(own_rent, (at.ln_C,), (jnp.ones_like(at.ln_C),))[1]

@@ -109,6 +109,12 @@ def logistic(x: Scalar, ceiling: Scalar, rate: Scalar, t: Scalar) -> Scalar:
     return ceiling / (1 + (ceiling / x - 1) * jnp.exp(-rate * t))
 
 
+def logistic_hazard(x: Scalar, ceiling: Scalar, rate: Scalar, t: Scalar | float) -> Scalar:
+    """Chance that one of the `ceiling - x` who have not adopted yet does so within t, such that x moves as in `logistic`."""
+    stay = jnp.exp(-rate * t)
+    return jnp.clip(x * (1 - stay) / (x + (ceiling - x) * stay), 0.0, 1.0)
+
+
 def shocked_price(p: Params, price: Scalar, t: Scalar) -> Scalar:
     """API price at date t: it falls by the share `shock` at `t_shock`."""
     return price * jnp.where(t >= p.t_shock - 1e-6, 1 - p.shock, 1.0)

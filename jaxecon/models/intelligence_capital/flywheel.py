@@ -183,75 +183,6 @@ def state_of(p: Params, level: Level, x: Scalar, leaders: int = 1) -> Float[Arra
     return p.N * level.Omega * jnp.where(first, x, y)
 
 
-def growth_rates(
-    p: Params, u: Policy, at: Industry, level: Level, x: Scalar, leaders: int = 1
-) -> Float[Array, " k"]:
-    """All distinct eigenvalues of the autodiff Jacobian of (1.8) at a state with two kinds of providers, by symmetry.
-
-    Two kinds leave at most four: differences among leaders, among followers, and the two of the means.
-    """
-    d = state_of(p, level, x, leaders)
-    first = (jnp.arange(p.N) < leaders).astype(d.dtype)
-
-    def along(v: Float[Array, " N"]) -> Float[Array, " N"]:
-        return jax.jvp(lambda y: drift(p, u, at, level, y), (d,), (v,))[1]
-
-    by_leaders, by_followers = along(first), along(1 - first)
-    a, c, b, e = by_leaders[0], by_leaders[-1], by_followers[0], by_followers[-1]
-    half = (a + e) / 2
-    root = jnp.sqrt(jnp.maximum(((a - e) / 2) ** 2 + b * c, 0.0))
-    found = [half + root, half - root]
-    if leaders > 1:
-        found.append(along(jnp.zeros_like(d).at[0].set(1.0).at[1].set(-1.0))[0])
-    if p.N - leaders > 1:
-        found.append(along(jnp.zeros_like(d).at[-1].set(1.0).at[-2].set(-1.0))[-1])
-    return jnp.stack(found)
-
-
-class Branch(NamedTuple):
-    """A branch of steady states with k leaders: strength, each leader's share, and the largest growth rate."""
-
-    Omega: Float[Array, " n"]
-    share: Float[Array, " n"]
-    growth: Float[Array, " n"]
-
-
-def branch(p: Params, u: Policy, at: Industry, leaders: int = 1, points: int = 60, reach: float = 7.0) -> Branch:
-    """Continuation of the k-leader branch in the leaders' share, through threshold and fold, on both sides of symmetry."""
-    odds = jnp.linspace(-reach, reach, 2 * (points // 2), dtype=p.theta.dtype)
-    x = share_at(p, odds, leaders)
-
-    def one(x: Scalar) -> tuple[Scalar, Scalar]:
-        Omega = strength_of(p, u, at, x, leaders)
-        safe = jnp.where(jnp.isnan(Omega), 1.0, Omega)
-        rates = growth_rates(p, u, at, on_default_path(p, u, at, safe), x, leaders)
-        return Omega, jnp.where(jnp.isnan(Omega), jnp.nan, jnp.max(rates))
-
-    Omega, growth = lax.map(one, x)
-    return Branch(Omega, x, growth)
-
-
-def symmetric_branch(p: Params, u: Policy, at: Industry, Omega: Float[Array, " n"]) -> Branch:
-    """The symmetric state at each strength, with the largest growth rate of the autodiff Jacobian."""
-
-    def rate(v: Scalar) -> Scalar:
-        return jnp.max(growth_rates(p, u, at, on_default_path(p, u, at, v), jnp.ones_like(v) / p.N))
-
-    return Branch(Omega, jnp.full_like(Omega, 1 / p.N), lax.map(rate, Omega))
-
-
-def settle(
-    p: Params, u: Policy, at: Industry, level: Level, d: Float[Array, " N"], years: float = 600.0, steps: int = 600
-) -> Float[Array, " N"]:
-    """Data after so many years from `d`, by Runge-Kutta steps: where a path ends."""
-    h = years / steps
-
-    def body(_: int, d: Array) -> Array:
-        return runge_kutta(lambda y: drift(p, u, at, level, y), d, h)
-
-    return lax.fori_loop(0, steps, body, d)
-
-
 def runge_kutta(f, y: Array, h: Array | float) -> Array:
     """One classical Runge-Kutta step of y' = f(y)."""
     k1 = f(y)
@@ -259,15 +190,3 @@ def runge_kutta(f, y: Array, h: Array | float) -> Array:
     k3 = f(y + h / 2 * k2)
     k4 = f(y + h * k3)
     return y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-
-
-def basin_boundary(p: Params, u: Policy, at: Industry, level: Level, steps: int = 24) -> Scalar:
-    """Share of all data that one provider must start with to end as the leader, the others equal, total data at rest."""
-    total = p.N * level.Omega
-
-    def wins(z: Scalar, _: None) -> Scalar:
-        start = total * jnp.where(jnp.arange(p.N) < 1, z, (1 - z) / (p.N - 1))
-        end = settle(p, u, at, level, start)
-        return end[0] / jnp.sum(end) - (0.5 * (1 + 1 / p.N) if p.N == 2 else 1.5 / p.N)
-
-    return bisect(wins, 1.02 / p.N * jnp.ones_like(level.Omega), 0.98 * jnp.ones_like(level.Omega), None, steps=steps)

@@ -4,11 +4,13 @@ Prices are explicit in shares: Bertrand-Nash ties each price to the provider's o
 is one condition per provider, $\ln s_i = \theta \ln A_i - c(p(s_i)) - \ln Z$, and its linearization has a closed form.
 """
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
 from jaxecon.models.intelligence_capital.params import NO_CAP, Params, Policy
+from jaxecon.numerics.roots import bisect, default_tolerance
 
 Shares = Float[Array, "..."]
 
@@ -111,46 +113,67 @@ def shares_at_prices(
     return odds / (p.o * jnp.exp(-top) + jnp.sum(numbers * odds))
 
 
-def _newton(p: Params, u: Policy, ln_A: Array, numbers: Array, s: Array) -> tuple[Array, Array]:
-    """Newton step of the log shares, by the closed form of a diagonal matrix plus one of rank one, and the residual."""
-    cost = marginal_cost(p, u)
-    value = p.theta * ln_A - price_disutility(p, cost + margin(p, u, s))
+def _newton(p: Params, u: Policy, ln_A: Array, numbers: Array, odds: Array) -> tuple[Array, Array]:
+    """Newton step of the log odds of the shares, by the closed form of a diagonal matrix plus one of rank one, and the residual."""
+    s = jax.nn.sigmoid(odds)
+    value = p.theta * ln_A - price_disutility(p, marginal_cost(p, u) + margin(p, u, s))
     top = jnp.max(lax.stop_gradient(value))
-    total = p.o * jnp.exp(-top) + jnp.sum(numbers * jnp.exp(value - top))
-    gap = jnp.log(s) - (value - top) + jnp.log(total)
-    rho = lax.stop_gradient(share_response(p, u, s))
-    # The residual's Jacobian is 1 + rho on the diagonal, less what every price does to ln Z.
-    image = lax.stop_gradient(numbers * jnp.exp(value - top) / total)
-    # Sherman-Morrison with d(gap) = (1 + rho) d ln s - sum_j image_j rho_j d ln s_j.
-    base = gap / (1 + rho)
-    inner = jnp.sum(image * rho * base) / (1 - jnp.sum(image * rho / (1 + rho)))
-    return -(base + inner / (1 + rho)), gap
+    weight = numbers * jnp.exp(value - top)
+    total = p.o * jnp.exp(-top) + jnp.sum(weight)
+    gap = jax.nn.log_sigmoid(odds) - (value - top) + jnp.log(total)
+    # d ln s = (1 - s) d odds. The residual's Jacobian is (1 - s)(1 + rho) on the diagonal, less what every price does to ln Z.
+    rho, spread, image = lax.stop_gradient((share_response(p, u, s), jax.nn.sigmoid(-odds), weight / total))
+    slope = spread * (1 + rho)
+    moved = image * rho * spread
+    base = gap / slope
+    inner = jnp.sum(moved * base) / (1 - jnp.sum(moved / slope))
+    return -(base + inner / slope), gap
+
+
+def with_derivative(p: Params, u: Policy, ln_A: Array, numbers: Array, s: Array) -> Array:
+    """Bertrand-Nash shares `s` with their exact first derivative: one Newton step whose matrix is not differentiated."""
+    odds = lax.stop_gradient(jnp.log(s) - jnp.log1p(-s))
+    return jax.nn.sigmoid(odds + _newton(p, u, ln_A, numbers, odds)[0])
 
 
 def bertrand_shares(
-    p: Params, u: Policy, ln_A: Float[Array, " k"], numbers: Float[Array, " k"] | None = None, steps: int = 40
+    p: Params, u: Policy, ln_A: Float[Array, " k"], numbers: Float[Array, " k"] | None = None, polish: int = 4
 ) -> Float[Array, " k"]:
-    """Shares where prices are Bertrand-Nash, for providers of `k` kinds; exact first derivative by one step at the end."""
+    r"""Shares where prices are Bertrand-Nash, for providers of `k` kinds; exact first derivative.
+
+    $h(s) = \ln s + c(p(s))$ rises in s: the odds of the most capable provider fix $\ln Z$, that fixes all other shares, and their
+    sum rises with those odds. A bisection in one number that cannot fail, then Newton steps of all; NaN if a condition is left open.
+    """
     numbers = jnp.ones_like(ln_A) if numbers is None else jnp.asarray(numbers, ln_A.dtype)
     p0, u0, ln_A0 = lax.stop_gradient((p, u, ln_A))
-    even = jnp.ones_like(ln_A) / (jnp.sum(numbers) + 1)
+    best = jnp.max(ln_A0)
 
-    def cond(state: tuple) -> Array:
-        _, size, k = state
-        return (size > 1e-13) & (k < steps)
+    def height(odds: Array) -> tuple[Array, Array]:
+        """h and its slope in log odds."""
+        s = jax.nn.sigmoid(odds)
+        value = jax.nn.log_sigmoid(odds) + price_disutility(p0, marginal_cost(p0, u0) + margin(p0, u0, s))
+        return value, jax.nn.sigmoid(-odds) * (1 + share_response(p0, u0, s))
 
-    def body(state: tuple) -> tuple:
-        s, _, k = state
-        step, gap = _newton(p0, u0, ln_A0, numbers, s)
-        # A share moves at most two thirds of the way to one and by at most a factor of twenty.
-        new = s * jnp.exp(jnp.clip(step, -3.0, 3.0))
-        new = jnp.minimum(new, 1 - (1 - s) / 3)
-        return new, jnp.max(jnp.abs(gap)), k + 1
+    def others(top: Array) -> Array:
+        goal = height(top)[0] - p0.theta * (best - ln_A0)
 
-    s, _, _ = lax.while_loop(cond, body, (even, jnp.asarray(jnp.inf, ln_A.dtype), 0))
-    s = lax.stop_gradient(s)
-    step, _ = _newton(p, u, ln_A, numbers, s)
-    return s * jnp.exp(step)
+        def step(_: int, odds: Array) -> Array:
+            value, slope = height(odds)
+            return jnp.clip(odds - (value - goal) / slope, odds - 30.0, top)
+
+        return lax.fori_loop(0, 30, step, jnp.broadcast_to(top, ln_A0.shape))
+
+    def excess(top: Array, _: None) -> Array:
+        outside = p0.o * jnp.exp(jnp.minimum(height(top)[0] - p0.theta * best, 80.0))
+        return jnp.sum(numbers * jax.nn.sigmoid(others(top))) + outside - 1
+
+    # In (1.3) the margin grows with the odds, so that they stay below 12; in (1.3') it is bounded.
+    most = jnp.full_like(best, 12.0 if p.pricing == "logit" else 36.0)
+    top = bisect(excess, jnp.full_like(best, -60.0), most, None, steps=40)
+    odds = lax.fori_loop(0, polish, lambda _, x: x + _newton(p0, u0, ln_A0, numbers, x)[0], others(top))
+    gap = jnp.max(jnp.abs(_newton(p0, u0, ln_A0, numbers, odds)[1]))
+    found = with_derivative(p, u, ln_A, numbers, jax.nn.sigmoid(odds))
+    return jnp.where(gap <= 1e3 * default_tolerance(ln_A.dtype), found, jnp.nan)
 
 
 def market_shares(

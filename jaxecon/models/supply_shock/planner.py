@@ -79,16 +79,21 @@ def _entry_margin(p: Params, u: Policy) -> tuple[Float[Array, " k"], Float[Array
     return (ai - jnp.maximum(p.w_0, human)) / p.k_A, market.ai_quality(p, s)
 
 
+def _largest(x: Float[Array, " k"]) -> Float[Array, ""]:
+    """The largest entry by its place: its derivative does not hang on comparing numbers that a compiler may round anew."""
+    return x[jnp.argmax(lax.stop_gradient(x))]
+
+
 def choke_charge(p: Params, u: Policy) -> Float[Array, ""]:
     """Volume charge at which AI content disappears (the first adopter's margin at prices without AI)."""
-    return jnp.max(_entry_margin(p, u)[0])
+    return _largest(_entry_margin(p, u)[0])
 
 
 def choke_cost(p: Params, u: Policy) -> Float[Array, ""]:
     """AI cost c_A at which AI content disappears."""
     margin, q = _entry_margin(p, u)
     per_quality = jnp.where(q > 0.01 * p.q_A, margin / jnp.maximum(q, 1e-6), -jnp.inf)
-    return p.c_A + jnp.max(per_quality)
+    return p.c_A + _largest(per_quality)
 
 
 def charge_for_revenue(p: Params, u: Policy, revenue: Float[Array, ""], highest: Float[Array, ""]) -> Float[Array, ""]:
