@@ -17,6 +17,8 @@ flywheel splits a symmetric industry.
 
 from jaxecon.core.model import Model
 from jaxecon.models.intelligence_capital.accounts import branches, identities, outcomes
+from jaxecon.models.intelligence_capital.agents import AGENTS
+from jaxecon.models.intelligence_capital.claims import CLAIMS
 from jaxecon.models.intelligence_capital.dynamics import DYNAMICS
 from jaxecon.models.intelligence_capital.equilibrium import equilibrium
 from jaxecon.models.intelligence_capital.outcome_fields import Outcomes
@@ -41,6 +43,8 @@ MODEL = Model(
     identities=identities,
     branches=branches,
     dynamics=DYNAMICS,
+    agents=AGENTS,
+    claims=CLAIMS,
     regimes=REGIMES,
     constraints=constraints,
 )

@@ -95,6 +95,7 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
         participation=1 - training_price(p, u) * resources / rent,
         token_elasticity=tokens.token_elasticity(p),
         demand_elasticity=tokens.demand_elasticity(p, at.price, reference),
+        arc_elasticity=tokens.documented_arc(p),
         adopted_share=tokens.adopted_share(p, at.price),
         spend=at.price * volume,
         compute_demand=p.k_T * volume,

@@ -23,7 +23,6 @@ from jaxecon.models.intelligence_capital.flywheel import (
     state_of,
     strength_of,
     threshold,
-    
 )
 from jaxecon.models.intelligence_capital.params import Params, Policy
 from jaxecon.numerics.roots import bisect, find_root
@@ -112,7 +111,7 @@ def basin_boundary(p: Params, u: Policy, at: Industry, level: Level, steps: int 
     return bisect(wins, 1.02 / p.N * jnp.ones_like(level.Omega), 0.98 * jnp.ones_like(level.Omega), None, steps=steps)
 
 
-class _Where(NamedTuple):
+class Where(NamedTuple):
     """What the threshold depends on."""
 
     p: Params
@@ -120,7 +119,7 @@ class _Where(NamedTuple):
     at: Industry
 
 
-def symmetric_growth(w: _Where, Omega: Scalar) -> Scalar:
+def symmetric_growth(w: Where, Omega: Scalar) -> Scalar:
     """Growth rate of differences at the symmetric state: the autodiff Jacobian of (1.8) along (1, -1, 0, ...)."""
     level = on_default_path(w.p, w.u, w.at, Omega)
     d = jnp.broadcast_to(level.Omega, (w.p.N,))
@@ -128,13 +127,13 @@ def symmetric_growth(w: _Where, Omega: Scalar) -> Scalar:
     return jax.jvp(lambda y: drift(w.p, w.u, w.at, level, y), (d,), (apart,))[1][0]
 
 
-def _growth_gap(x: Float[Array, "1"], w: _Where) -> Float[Array, "1"]:
+def _growth_gap(x: Float[Array, "1"], w: Where) -> Float[Array, "1"]:
     return (symmetric_growth(w, jnp.exp(x[0])) / w.p.delta_D)[None]
 
 
 def threshold_root(p: Params, u: Policy, at: Industry) -> Scalar:
     r"""$\Omega^*$ as the root of the autodiff growth rate; its derivatives by the implicit function theorem. NaN if none."""
-    w = _Where(p, u, at)
+    w = Where(p, u, at)
     exists = _growth_gap(jnp.full((1,), 20.0, p.theta.dtype), lax.stop_gradient(w))[0] > 0
     start = bisect(lambda x, w: _growth_gap(x[None], w)[0], -5.0 * jnp.ones_like(p.r), 20.0 * jnp.ones_like(p.r), w, steps=12)
     root = find_root(_growth_gap, start[None], w, max_step=1.0)

@@ -96,7 +96,7 @@ def share_at(p: Params, odds: Float[Array, "..."], leaders: int = 1) -> Float[Ar
     return jax.nn.sigmoid(even + odds) / leaders
 
 
-class _Where(NamedTuple):
+class Where(NamedTuple):
     """What a root of the flywheel depends on."""
 
     p: Params
@@ -105,17 +105,17 @@ class _Where(NamedTuple):
     level: Level
 
 
-def _leader_gap(odds: Scalar, w: _Where) -> Scalar:
+def _leader_gap(odds: Scalar, w: Where) -> Scalar:
     return branch_gap(w.p, w.u, w.at, w.level, share_at(w.p, odds))
 
 
-def _leader_gap_vector(x: Float[Array, "1"], w: _Where) -> Float[Array, "1"]:
+def _leader_gap_vector(x: Float[Array, "1"], w: Where) -> Float[Array, "1"]:
     return _leader_gap(x[0], w)[None]
 
 
 def leader_share(p: Params, u: Policy, at: Industry, level: Level | None = None) -> Scalar:
     """Share of the leader at the steady state farthest from symmetry (stable); 1/N where there is no other than the symmetric."""
-    w = _Where(p, u, at, here(p, at) if level is None else level)
+    w = Where(p, u, at, here(p, at) if level is None else level)
     odds = jnp.asarray(_ODDS, p.theta.dtype)
     below = jax.vmap(lambda t: _leader_gap(t, lax.stop_gradient(w)))(odds) < 0
     last = jnp.max(jnp.where(below, jnp.arange(len(_ODDS)), -1))
@@ -129,7 +129,7 @@ def leader_share(p: Params, u: Policy, at: Industry, level: Level | None = None)
     return jnp.where(last == len(_ODDS) - 1, top, share)
 
 
-def _strength_gap(ln_Omega: Scalar, args: tuple[_Where, Scalar]) -> Scalar:
+def _strength_gap(ln_Omega: Scalar, args: tuple[Where, Scalar]) -> Scalar:
     w, x = args
     return branch_gap(w.p, w.u, w.at, on_default_path(w.p, w.u, w.at, jnp.exp(ln_Omega)), x)
 
@@ -147,30 +147,39 @@ def strength_of(p: Params, u: Policy, at: Industry, x: Float[Array, ""], leaders
     return jnp.where((gap(low, args) > 0) == (gap(high, args) > 0), jnp.nan, jnp.exp(found))
 
 
-def _fold_gaps(v: Float[Array, "2"], w: _Where) -> Float[Array, "2"]:
+def _fold_gaps(v: Float[Array, "2"], w: Where) -> Float[Array, "2"]:
     level = on_default_path(w.p, w.u, w.at, jnp.exp(v[1]))
-    gap, slope = jax.jvp(lambda t: _leader_gap(t, w._replace(level=level)), (v[0],), (jnp.ones_like(v[0]),))
-    return jnp.stack([gap, slope])
+
+    def gap(odds: Scalar) -> Scalar:
+        """Divided by the odds: else the symmetric state would solve both conditions at the threshold."""
+        return _leader_gap(odds, w._replace(level=level)) / odds
+
+    return jnp.stack(jax.jvp(gap, (v[0],), (jnp.ones_like(v[0]),)))
 
 
 def fold(p: Params, u: Policy, at: Industry) -> tuple[Scalar, Scalar]:
     r"""Fold of the one-leader branch: the least strength with a one-leader steady state, and the leader's share there.
 
-    Duopoly: the branch leaves at $\Omega^*$ (pitchfork). `NONE` where no strength supports a leader.
+    The threshold and 1/N where no leader lasts below $\Omega^*$ (duopoly with a supercritical pitchfork); `NONE` where none lasts at all.
     """
     star = threshold(p, u, at)
     even = jnp.ones_like(star) / p.N
-    if p.N == 2:
-        return star, even
-    w = _Where(p, u, at, here(p, at))
-    odds = jnp.linspace(0.15, 9.0, 28, dtype=star.dtype)
-    guesses = jax.vmap(lambda t: strength_of(*lax.stop_gradient((p, u, at)), share_at(p, t), steps=18))(odds)
-    guesses = jnp.where(jnp.isnan(guesses), jnp.inf, guesses)
-    k = jnp.argmin(guesses)
-    any_ = jnp.isfinite(guesses[k])
-    start = jnp.stack([odds[k], jnp.log(jnp.where(any_, guesses[k], 1.0))])
-    root = find_root(_fold_gaps, start, w, max_step=0.5)
-    found = any_ & root.converged & (root.x[0] > 0)
+    w = Where(p, u, at, here(p, at))
+    still = lax.stop_gradient((p, u, at))
+
+    def least(odds: Float[Array, " k"], steps: int) -> tuple[Scalar, Scalar, Scalar]:
+        """Place and log of the least strength on a grid, and whether there is one."""
+        found = jax.vmap(lambda t: strength_of(*still, share_at(p, t), steps=steps))(odds)
+        found = jnp.where(jnp.isnan(found), jnp.inf, found)
+        k = jnp.argmin(found)
+        return odds[k], jnp.log(jnp.where(jnp.isfinite(found[k]), found[k], 1.0)), jnp.isfinite(found[k])
+
+    step = 0.35
+    coarse, _, exists = least(jnp.arange(step / 2, 9.0, step, dtype=star.dtype), 18)
+    fine = jnp.linspace(-step, step, 12, dtype=star.dtype)
+    start = jnp.stack(least(jnp.maximum(coarse + fine, 0.02), 24)[:2])
+    root = find_root(_fold_gaps, start, w, max_step=0.2)
+    found = exists & root.converged & (root.x[0] > 0)
     Omega = jnp.where(found, jnp.exp(root.x[1]), NONE)
     inside = found & (Omega < star)
     return jnp.where(inside, Omega, star), jnp.where(inside, share_at(p, root.x[0]), even)

@@ -61,6 +61,10 @@ class Outcomes(eqx.Module):
         symbol="b", unit="1", doc="elasticity of tokens per task (1.7)", grade="D", source="paper 1, (1.7)"
     )
     demand_elasticity: Float[Array, ""] = outcome(symbol="E_p", unit="1", doc="price elasticity of all tokens")
+    arc_elasticity: Float[Array, ""] = outcome(
+        symbol="arc", unit="1", doc="midpoint arc elasticity of tokens, price shock against year 20, intensive margin", grade="D",
+        source="paper 1",
+    )  # fmt: skip
     adopted_share: Float[Array, ""] = outcome(symbol="x*", unit="share of tasks", doc="tasks adopted in the end", bounds=(0.0, 1.0))
     spend: Float[Array, ""] = _money(symbol="pT", doc="spend on tokens")
     compute_demand: Float[Array, ""] = outcome(symbol="C_T", unit="compute", doc="compute for serving tokens")

@@ -136,16 +136,16 @@ class Params(eqx.Module):
 
     # Paths
     lam: Float[Array, ""] = _real(
-        0.3, symbol="lambda", unit="1/yr", doc="partial adjustment of log depth", bounds=(1e-3, 100.0), layer="dynamics"
+        0.3, symbol="lambda", unit="1/yr", doc="partial adjustment of log depth", bounds=(1e-3, 100.0)
     )
     lambda_x: Float[Array, ""] = _real(1.0, unit="1/yr", doc="imitation in adoption", bounds=(0.0, 100.0), layer="dynamics")
     x_0: Float[Array, ""] = _real(
         0.2, unit="share of tasks", doc="adoption at the shock", bounds=(1e-3, 0.99), box="share", layer="dynamics"
     )
     shock: Float[Array, ""] = _paper(
-        0.5, unit="share", doc="fall of the API price", bounds=(0.0, 0.99), box="fixed", layer="dynamics"
+        0.5, unit="share", doc="fall of the API price", bounds=(0.01, 0.99), box="fixed"
     )
-    t_shock: Float[Array, ""] = _paper(5.0, unit="yr", doc="date of the shock", bounds=(0.0, 100.0), box="fixed", layer="dynamics")
+    t_shock: Float[Array, ""] = _paper(5.0, unit="yr", doc="date of the shock", bounds=(0.0, 20.0), box="fixed")
     mc_fall: Float[Array, ""] = _real(
         0.2302585092994046, unit="1/yr", doc="decline of log serving cost: tenfold a decade", bounds=(0.0, 10.0), layer="dynamics"
     )

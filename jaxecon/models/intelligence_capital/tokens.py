@@ -7,6 +7,8 @@ from jaxtyping import Array, Float
 from jaxecon.models.intelligence_capital.params import Params
 
 Scalar = Float[Array, ""]
+# Years of the documented experiment (paper 1).
+HORIZON = 20.0
 
 
 def token_elasticity(p: Params) -> Scalar:
@@ -85,3 +87,19 @@ def arc_elasticity(quantity: Float[Array, "2"], price: Float[Array, "2"]) -> Sca
     dq = (quantity[1] - quantity[0]) / (quantity[0] + quantity[1])
     dp = (price[1] - price[0]) / (price[0] + price[1])
     return -dq / dp
+
+
+def token_index(p: Params, years: Scalar) -> Scalar:
+    r"""Tokens, 1 before, so many years after the fall of the price by `shock`: depth adjusts partially, adoption stays [R].
+
+    $\omega_a (1 - shock)^{-b (1 - e^{-\lambda t})} + 1 - \omega_a$
+    """
+    deeper = -token_elasticity(p) * jnp.log1p(-p.shock) * -jnp.expm1(-p.lam * years)
+    return p.omega_a * jnp.exp(deeper) + 1 - p.omega_a
+
+
+def documented_arc(p: Params) -> Scalar:
+    """Midpoint arc elasticity of tokens between the shock at `t_shock` and year 20, intensive margin alone [D]."""
+    one = jnp.ones_like(p.lam)
+    after = token_index(p, jnp.maximum(HORIZON - p.t_shock, 0.0))
+    return arc_elasticity(jnp.stack([one, after]), jnp.stack([one, 1 - p.shock]))

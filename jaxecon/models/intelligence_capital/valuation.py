@@ -8,6 +8,7 @@ from jaxecon.models.intelligence_capital import market
 from jaxecon.models.intelligence_capital.equilibrium import Industry
 from jaxecon.models.intelligence_capital.params import Params, Policy
 from jaxecon.numerics.quadrature import gauss_legendre
+from jaxecon.numerics.roots import solve_small
 
 Scalar = Float[Array, ""]
 NODES = 24
@@ -87,7 +88,7 @@ def linear_projection(
     found = {k: v.ravel() for k, v in simulated_industries(p, u, price, key, count, spread).items()}
     y = found["depreciation"]
     columns = jnp.stack([jnp.ones_like(y), found["g_A"], found["gap"]], axis=1)
-    beta = jnp.linalg.solve(columns.T @ columns, columns.T @ y)
+    beta = solve_small(columns.T @ columns, columns.T @ y)
     rest = y - columns @ beta
     fit = 1 - jnp.sum(rest**2) / jnp.sum((y - jnp.mean(y)) ** 2)
     return {"intercept": beta[0], "delta_1": beta[1], "delta_2": beta[2], "R2": fit}
