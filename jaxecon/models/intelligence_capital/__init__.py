@@ -25,6 +25,8 @@ from jaxecon.models.intelligence_capital.outcome_fields import Outcomes
 from jaxecon.models.intelligence_capital.params import Params, Policy
 from jaxecon.models.intelligence_capital.regimes import REGIMES
 
+from jaxecon.models.intelligence_capital.studies import STUDIES
+
 
 def constraints(p: Params) -> dict:
     """Order restrictions: depth has decreasing returns."""
@@ -46,5 +48,6 @@ MODEL = Model(
     agents=AGENTS,
     claims=CLAIMS,
     regimes=REGIMES,
+    studies=STUDIES,
     constraints=constraints,
 )

@@ -63,7 +63,7 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
     value = wrapper.app_value(p, u, ln_A)
     externality = p.p_E * energy
     delta = valuation.depreciation(p, u, at)
-    last, _ = flywheel.fold(p, u, at)
+    leaders = flywheel.leadership(p, u, at, at.own_data)
     return Outcomes(
         welfare=surplus + p.N * profit + p.M * value - externality + revenue,
         red_queen_ratio=private_return(p, u, at) / social_return(p, at),
@@ -104,8 +104,8 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
         flywheel_strength=at.own_data,
         Omega_star=flywheel.threshold(p, u, at),
         flywheel_growth=flywheel.eigenvalue(p, u, at, at.own_data, eps_D),
-        fold=last,
-        leader_share=flywheel.leader_share(p, u, at),
+        fold=leaders.fold,
+        leader_share=leaders.leader_share,
         stabilizing_sharing=flywheel.stabilizing_sharing(p, u, at, at.own_data),
         A_w=wrapper.critical_capability(p, u),
         app_margin=wrapper.app_margin(p, u, ln_A),
@@ -185,8 +185,8 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
     again = resource_welfare(p, u, eq)
     scale = jnp.abs(found.adopters_surplus) + jnp.abs(found.rent) * p.N + 1.0
     x = found.leader_share
-    d = flywheel.state_of(p, flywheel.here(p, at), x)
-    rest = flywheel.drift(p, u, at, flywheel.here(p, at), d) / p.delta_D
+    level = flywheel.on_default_path(p, u, at, at.own_data)
+    rest = flywheel.drift(p, u, at, level, flywheel.state_of(p, level, x)) / p.delta_D
     steady = jnp.max(jnp.abs(rest)) / (1 + p.N * at.own_data)
     return {
         "shares": _shares_again(p, at),
@@ -201,11 +201,11 @@ def branches(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Bool[Array, ""]
     """Which kind of industry it is."""
     at = eq.industry
     pull = flywheel.threshold(p, u, at)
-    last, _ = flywheel.fold(p, u, at)
+    least = flywheel.leadership(p, u, at, at.own_data).fold
     cap = market.margin_cap(u)
     return {
         "SYMMETRY_STABLE": at.own_data < pull,
-        "LEADER_POSSIBLE": at.own_data > last,
+        "LEADER_POSSIBLE": at.own_data > least,
         "TRAP_EXISTS": wrapper.absorption(p, u) > p.phi_w,
         "IN_TRAP": jnp.exp(at.ln_A(p)) > wrapper.critical_capability(p, u),
         "CAP_BINDS": market.bertrand_margin(p, at.s, market.marginal_cost(p, u)) >= cap,

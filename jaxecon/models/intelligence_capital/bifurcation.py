@@ -15,16 +15,19 @@ from jaxecon.models.intelligence_capital import technology
 from jaxecon.models.intelligence_capital.equilibrium import Industry
 from jaxecon.models.intelligence_capital.flywheel import (
     Level,
+    Where,
     drift,
     effective_theta,
     on_default_path,
+    response_of,
     runge_kutta,
     share_at,
     state_of,
-    strength_of,
+    strength,
     threshold,
 )
 from jaxecon.models.intelligence_capital.params import Params, Policy
+from jaxecon.models.intelligence_capital.wrapper import NONE
 from jaxecon.numerics.roots import bisect, find_root
 
 Scalar = Float[Array, ""]
@@ -69,7 +72,8 @@ def branch(p: Params, u: Policy, at: Industry, leaders: int = 1, points: int = 6
     x = share_at(p, odds, leaders)
 
     def one(x: Scalar) -> tuple[Scalar, Scalar]:
-        Omega = strength_of(p, u, at, x, leaders)
+        Omega = strength(p, u, response_of(Where(p, u, at), x, leaders))
+        Omega = jnp.where(Omega < NONE, Omega, jnp.nan)
         safe = jnp.where(jnp.isnan(Omega), 1.0, Omega)
         rates = growth_rates(p, u, at, on_default_path(p, u, at, safe), x, leaders)
         return Omega, jnp.where(jnp.isnan(Omega), jnp.nan, jnp.max(rates))
@@ -109,14 +113,6 @@ def basin_boundary(p: Params, u: Policy, at: Industry, level: Level, steps: int 
         return end[0] / jnp.sum(end) - (0.5 * (1 + 1 / p.N) if p.N == 2 else 1.5 / p.N)
 
     return bisect(wins, 1.02 / p.N * jnp.ones_like(level.Omega), 0.98 * jnp.ones_like(level.Omega), None, steps=steps)
-
-
-class Where(NamedTuple):
-    """What the threshold depends on."""
-
-    p: Params
-    u: Policy
-    at: Industry
 
 
 def symmetric_growth(w: Where, Omega: Scalar) -> Scalar:

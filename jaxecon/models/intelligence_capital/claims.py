@@ -180,7 +180,7 @@ def _duopoly(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     multiples = jnp.asarray([0.95, 1.2, 5.0, 50.0], star.dtype) * star
     documented = jnp.asarray([1.51, 1.6, 2.0, 5.0], star.dtype)
     levels = jnp.concatenate([multiples, documented])
-    shares = lax.map(lambda v: flywheel.leader_share(p, u, at, flywheel.on_default_path(p, u, at, v)), levels)
+    shares = lax.map(lambda v: flywheel.leadership(p, u, at, v).leader_share, levels)
     told = jnp.asarray([0.558, 0.676, 0.833, 0.979], star.dtype)
 
     def sharing(N: int) -> tuple[Scalar, Scalar]:
@@ -209,17 +209,18 @@ def _several(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     p, eq = _solved(p, u, N=3, price_response="fixed")
     at = eq.industry
     star = flywheel.threshold(p, u, at)
-    low, _ = flywheel.fold(p, u, at)
+    low = flywheel.leadership(p, u, at, at.own_data).fold
     exists = (eq.status == 0) & (star < 1e6)
-    level = flywheel.on_default_path(p, u, at, jnp.where(exists, jnp.sqrt(low * star), 1.5))
-    x = flywheel.leader_share(p, u, at, level)
+    between = jnp.where(exists, jnp.sqrt(low * star), 1.5)
+    level = flywheel.on_default_path(p, u, at, between)
+    x = flywheel.leadership(p, u, at, between).leader_share
     rates = [bifurcation.growth_rates(p, u, at, level, s) for s in (x, jnp.ones_like(x) / 3)]
     stable = -jnp.max(jnp.concatenate(rates)) / p.delta_D
     gap = jnp.abs(low - 1.436)
     for N, told in ((5, 1.274), (25, 0.792)):
         q = dataclasses.replace(p, N=N)
-        found, _ = flywheel.fold(q, u, at._replace(s=jnp.ones_like(x) / N))
-        gap = jnp.maximum(gap, jnp.abs(found - told))
+        found = flywheel.leadership(q, u, at._replace(s=jnp.ones_like(x) / N), between)
+        gap = jnp.maximum(gap, jnp.abs(found.fold - told))
     together = jnp.minimum(jnp.minimum(star / low - 1, x - 1 / 3), stable)
     return _where(exists, {"C1.8d": together, "C1.8e": 6e-4 - gap})
 
