@@ -16,9 +16,12 @@ from jaxecon.models.intelligence_capital.equilibrium import Industry
 from jaxecon.models.intelligence_capital.flywheel import (
     Level,
     Where,
+    branch_gap,
     drift,
     effective_theta,
+    leadership,
     on_default_path,
+    response,
     response_of,
     runge_kutta,
     share_at,
@@ -103,16 +106,19 @@ def settle(
     return lax.fori_loop(0, steps, body, d)
 
 
-def basin_boundary(p: Params, u: Policy, at: Industry, level: Level, steps: int = 24) -> Scalar:
-    """Share of all data that one provider must start with to end as the leader, the others equal, total data at rest."""
-    total = p.N * level.Omega
+def basin_boundary(p: Params, u: Policy, at: Industry, Omega: Scalar) -> Scalar:
+    r"""Share of all data beyond which one provider ends as the leader, the others equal and total data at rest.
 
-    def wins(z: Scalar, _: None) -> Scalar:
-        start = total * jnp.where(jnp.arange(p.N) < 1, z, (1 - z) / (p.N - 1))
-        end = settle(p, u, at, level, start)
-        return end[0] / jnp.sum(end) - (0.5 * (1 + 1 / p.N) if p.N == 2 else 1.5 / p.N)
-
-    return bisect(wins, 1.02 / p.N * jnp.ones_like(level.Omega), 0.98 * jnp.ones_like(level.Omega), None, steps=steps)
+    On that line (1.8) moves in one dimension, and the boundary is the unstable one-leader state: between fold and $\Omega^*$ a head
+    start must exceed it, beyond $\Omega^*$ any head start will do (1/N), before the fold none (NaN).
+    """
+    w = Where(p, u, at)
+    found = leadership(p, u, at, Omega)
+    x = found.fold_share
+    top = jnp.log(x * (p.N - 1) / (1 - x))
+    odds = bisect(lambda t, q: branch_gap(w, t, q) / t, 1e-4 * jnp.ones_like(x), top, response(p, u, Omega))
+    inside = jnp.where(Omega > found.fold, share_at(p, odds), jnp.nan)
+    return jnp.where(threshold(p, u, at) < Omega, 1 / p.N, inside)
 
 
 def symmetric_growth(w: Where, Omega: Scalar) -> Scalar:
