@@ -19,7 +19,16 @@ from jaxecon.analysis.batch import Response, evaluate_rows
 from jaxecon.analysis.designs import prior_draws
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.fields import fields_of
-from jaxecon.models.intelligence_capital import bifurcation, flywheel, market, race, technology, tokens, valuation, wrapper
+from jaxecon.models.intelligence_capital import (
+    bifurcation,
+    flywheel,
+    market,
+    race,
+    technology,
+    tokens,
+    valuation,
+    wrapper,
+)
 from jaxecon.models.intelligence_capital.params import Params, Policy
 
 industry = importlib.import_module("jaxecon.models.intelligence_capital.equilibrium")
@@ -87,7 +96,7 @@ def test_leader_shares_of_the_pitchfork(at):
 def test_margins_of_the_calibrated_demand(at):
     """Lerner index 1/(beta (1 - s) + E_T): 50 % in duopoly, 40.7 % among 25, 40 % in the limit; (1.4) nears 1 as mc falls."""
     for N, value in ((2, 0.5), (25, 1 / 2.46)):
-        p, eq = at(N, pricing="loglinear")
+        _, eq = at(N, pricing="loglinear")
         assert float(eq.industry.margin / eq.industry.price) == pytest.approx(value, rel=1e-12)
     cheap = eqx.tree_at(lambda q: q.mc, P, jnp.asarray(1e-2))
     eq = quick_jit(industry.equilibrium)(cheap, U)
@@ -117,17 +126,28 @@ def test_scipy_finds_the_same_industry(N):
     """All outcomes of the peer at random draws and policies."""
     n, rng = 60, np.random.default_rng(N)
     d = prior_draws(MODEL, n, seed=7)
-    top = {"compute_tax": 0.5, "data_sharing": 0.3, "price_cap": 3.0, "investment_subsidy": 0.5, "app_access": 0.6, "provider_entry": 1.0}
+    top = {
+        "compute_tax": 0.5,
+        "data_sharing": 0.3,
+        "price_cap": 3.0,
+        "investment_subsidy": 0.5,
+        "app_access": 0.6,
+        "provider_entry": 1.0,
+    }
     names = list(fields_of(Policy))
     neutral = {k: float(getattr(U, k)) for k in names}
-    policies = np.stack([np.where(rng.random(n) < 0.5, neutral[k], 0.1 + (top[k] - 0.1) * rng.random(n)) for k in names], 1)
+    policies = np.stack(
+        [np.where(rng.random(n) < 0.5, neutral[k], 0.1 + (top[k] - 0.1) * rng.random(n)) for k in names], 1
+    )
     p = dataclasses.replace(P, N=N)
     rows = evaluate_rows(Response(MODEL), p, U, (*d.names, *names), np.concatenate([d.points, policies], axis=1))
     assert np.all(rows[:, -1] == 0)
     base = {k: f.default for k, f in fields_of(Params).items()} | {"N": N}
     symbols = {f.symbol: k for k, f in enumerate(fields_of(MODEL.Outcomes).values())}
     for k in range(n):
-        found = peer.solve(base | dict(zip(d.names, d.points[k], strict=True)), dict(zip(names, policies[k], strict=True)))
+        found = peer.solve(
+            base | dict(zip(d.names, d.points[k], strict=True)), dict(zip(names, policies[k], strict=True))
+        )
         assert found.pop("solved") and set(found) == set(symbols)
         for symbol, value in found.items():
             # The peer finds the fold by minimizing on a grid: it is less exact there.
@@ -164,7 +184,9 @@ def test_prices_of_unequal_providers(pricing, o):
     assert best == pytest.approx(price[0], rel=1e-5)
     slopes = jax.jacfwd(solve)(jnp.asarray(ln_A))
     h = 1e-5
-    numeric = np.stack([(solve(jnp.asarray(ln_A + h * e)) - solve(jnp.asarray(ln_A - h * e))) / (2 * h) for e in np.eye(4)], axis=1)
+    numeric = np.stack(
+        [(solve(jnp.asarray(ln_A + h * e)) - solve(jnp.asarray(ln_A - h * e))) / (2 * h) for e in np.eye(4)], axis=1
+    )
     np.testing.assert_allclose(slopes, numeric, atol=1e-8)
 
 
@@ -230,7 +252,9 @@ def test_joint_profit_invests_nothing_without_an_outside_good(at):
     p = eqx.tree_at(lambda q: q.o, P, jnp.asarray(1.0))
     eq = quick_jit(industry.equilibrium)(p, U)
     found = float(quick_jit(race.joint_compute)(p, U, eq))
-    values = quick_jit(jax.vmap(lambda x: race.joint_profit(p, U, eq, x)))(jnp.log(found) + jnp.asarray([-0.02, 0.0, 0.02]))
+    values = quick_jit(jax.vmap(lambda x: race.joint_profit(p, U, eq, x)))(
+        jnp.log(found) + jnp.asarray([-0.02, 0.0, 0.02])
+    )
     assert 0 < found < float(jnp.exp(eq.industry.ln_C)) and float(values[1]) > float(jnp.maximum(values[0], values[2]))
 
 
@@ -310,7 +334,9 @@ def test_data_sharing_that_stabilizes(at):
             return float(bifurcation.symmetric_growth(flywheel.Where(p, v, eq.industry), jnp.asarray(3.0)))
 
         assert brentq(rate, 0.0, 0.5, xtol=1e-10) == pytest.approx(value, abs=1e-8)
-        assert float(flywheel.stabilizing_sharing(p, U, eq.industry, jnp.asarray(3.0))) == pytest.approx(value, abs=1e-12)
+        assert float(flywheel.stabilizing_sharing(p, U, eq.industry, jnp.asarray(3.0))) == pytest.approx(
+            value, abs=1e-12
+        )
 
 
 # Tokens and wrappers ---------------------------------------------------------------------------------------
@@ -326,7 +352,7 @@ def test_tokens_against_the_firms_problem():
         k = np.argmax(gain)
         return gain[k], K[k] ** 1.2
 
-    gain, used = best(1.0)
+    used = best(1.0)[1]
     assert used == pytest.approx(float(jnp.exp(tokens.log_depth(P, jnp.asarray(price)))), rel=1e-3)
     v_hat = float(jnp.exp(tokens.log_marginal_task(P, jnp.asarray(price))))
     assert best(v_hat)[0] == pytest.approx(0.1, rel=1e-6)
@@ -339,7 +365,9 @@ def test_tokens_against_the_firms_problem():
         return tokens.tokens(mixed, x, reference)
 
     slope = jax.grad(lambda x: jnp.log(total(jnp.exp(x))))(jnp.log(price))
-    assert -float(slope) == pytest.approx(float(tokens.demand_elasticity(mixed, jnp.asarray(price), reference)), rel=1e-10)
+    assert -float(slope) == pytest.approx(
+        float(tokens.demand_elasticity(mixed, jnp.asarray(price), reference)), rel=1e-10
+    )
     deep_0, shallow_0 = tokens.token_parts(mixed, reference, reference)
     assert float(deep_0 / (deep_0 + shallow_0)) == pytest.approx(0.55, rel=1e-12)
     hotelling = jax.grad(lambda x: tokens.task_surplus(P, x))(jnp.asarray(price))
@@ -354,13 +382,23 @@ def test_documented_arc():
 
 
 def test_the_trap_is_where_app_value_peaks():
-    grad = jax.grad(lambda p: jnp.log(wrapper.critical_capability(p, U)))(P)
-    for name in ("b_w", "m_w", "phi_w", "theta"):
-        x = float(getattr(P, name))
-        h = 1e-5 * x
-        ends = [float(jnp.log(wrapper.critical_capability(eqx.tree_at(lambda q: getattr(q, name), P, jnp.asarray(x + s * h)), U))) for s in (1, -1)]
-        assert float(getattr(grad, name)) == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-5)
-    best = minimize_scalar(lambda x: -float(wrapper.app_value(P, U, jnp.asarray(x))), bounds=(0, 10), method="bounded", options={"xatol": 1e-10})
+    names = ("b_w", "m_w", "phi_w", "theta")
+
+    def log_A_w(x):
+        return jnp.log(
+            wrapper.critical_capability(eqx.tree_at(lambda q: [getattr(q, n) for n in names], P, list(x)), U)
+        )
+
+    x = jnp.stack([getattr(P, n) for n in names])
+    steps = 1e-5 * jnp.diag(x)
+    ends = quick_jit(jax.vmap(log_A_w))(jnp.concatenate([x + steps, x - steps]))
+    np.testing.assert_allclose(quick_jit(jax.grad(log_A_w))(x), (ends[:4] - ends[4:]) / (2e-5 * x), rtol=1e-5)
+    best = minimize_scalar(
+        lambda x: -float(wrapper.app_value(P, U, jnp.asarray(x))),
+        bounds=(0, 10),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
     assert np.exp(best.x) == pytest.approx(float(wrapper.critical_capability(P, U)), rel=1e-5)
     weak = eqx.tree_at(lambda q: q.b_w, P, jnp.asarray(0.35))
     assert float(wrapper.critical_capability(weak, U)) == pytest.approx(1e12)
@@ -405,4 +443,6 @@ def test_technology_limits():
     ln_A = float(technology.log_capability(p, jnp.log(2.0), jnp.asarray(5.0)))
     assert ln_A == pytest.approx(1.3 * (0.35 * np.log(2.0) + 0.65 * np.log(5.0)), abs=1e-5)
     slope = jax.grad(lambda x: technology.log_capability(P, x, jnp.asarray(5.0)))(jnp.log(2.0))
-    assert float(slope) == pytest.approx(1.3 - float(technology.data_elasticity(P, jnp.log(2.0), jnp.asarray(5.0))), rel=1e-12)
+    assert float(slope) == pytest.approx(
+        1.3 - float(technology.data_elasticity(P, jnp.log(2.0), jnp.asarray(5.0))), rel=1e-12
+    )

@@ -76,7 +76,9 @@ def test_expected_moves_follow_the_ode():
         return np.concatenate([0.5 * (logit(d) - s), 0.099 * (J * s - d)])
 
     time = np.asarray(found.time) + agents.DT  # shares are those at the end of the period's choices
-    path = solve_ivp(rhs, (0, time[-1]), np.concatenate([np.asarray(odds), np.ones(J)]), t_eval=time, rtol=1e-9, atol=1e-11).y
+    path = solve_ivp(
+        rhs, (0, time[-1]), np.concatenate([np.asarray(odds), np.ones(J)]), t_eval=time, rtol=1e-9, atol=1e-11
+    ).y
     leader = path[:J].max(axis=0)
     assert np.max(np.abs(np.asarray(found.leader) - leader)) < 2e-3
     assert np.max(np.abs(leader - leader[0])) > 0.01  # there is something to follow
@@ -167,7 +169,9 @@ def test_bertrand_prices_among_agents_and_on_paths():
     path = quick_jit(dynamics.simulate_flywheel)(dataclasses.replace(p, N=3), U, jnp.linspace(0.0, 50.0, 11))
     np.testing.assert_allclose(jnp.sum(path.shares, axis=1), 1.0, atol=1e-9)
     # With prices that follow a duopoly has no bifurcation: the head start fades.
-    duo = quick_jit(dynamics.simulate_flywheel)(eqx.tree_at(lambda q: q.Omega, p, jnp.asarray(5.0)), U, jnp.linspace(0.0, 100.0, 11))
+    duo = quick_jit(dynamics.simulate_flywheel)(
+        eqx.tree_at(lambda q: q.Omega, p, jnp.asarray(5.0)), U, jnp.linspace(0.0, 100.0, 11)
+    )
     assert float(duo.leader[-1]) < float(duo.leader[0])
     eq = quick_jit(lambda q: dynamics.equilibrium(q, U))(p)
     assert float(flywheel.threshold(p, U, eq.industry)) == pytest.approx(1e12)

@@ -24,7 +24,6 @@ from jaxecon.models.intelligence_capital.equilibrium import equilibrium
 from jaxecon.models.intelligence_capital.outcome_fields import Outcomes
 from jaxecon.models.intelligence_capital.params import Params, Policy
 from jaxecon.models.intelligence_capital.regimes import REGIMES
-
 from jaxecon.models.intelligence_capital.studies import STUDIES
 
 

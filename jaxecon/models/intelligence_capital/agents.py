@@ -22,7 +22,7 @@ from jaxecon.models.intelligence_capital import market, technology, tokens
 from jaxecon.models.intelligence_capital.dynamics import arc_since, at_cost, logistic_hazard, shocked_price
 from jaxecon.models.intelligence_capital.equilibrium import Industry, equilibrium
 from jaxecon.models.intelligence_capital.params import Params, Policy
-from jaxecon.numerics.agents import indicator, normals, simulate, uniforms
+from jaxecon.numerics.agents import indicator, normals, simulate, uniform_pairs, uniforms
 
 Scalar = Float[Array, ""]
 # Years of a period: the documented experiment.
@@ -38,14 +38,20 @@ class AgentPath(eqx.Module):
     providers: Array = series("time", unit="providers", doc="active providers", symbol="N_t")
     leader: Array = series("time", unit="share of users", doc="largest share", symbol="s_max", bounds=(0.0, 1.0))
     hhi: Array = series("time", unit="1", doc="Herfindahl index of users", symbol="HHI")
-    frontier: Array = series("time", unit="log capability", doc="log capability of the best provider", symbol="ln A_max")
+    frontier: Array = series(
+        "time", unit="log capability", doc="log capability of the best provider", symbol="ln A_max"
+    )
     new_leader: Array = series("time", unit="1", doc="1 where another provider has become the most capable")
     average_price: Array = series("time", unit="money per user", doc="usage-weighted price", symbol="p")
-    provider_rent: Array = series("time", unit="money/yr", doc="rents of all providers net of fixed cost", symbol="sum v")
+    provider_rent: Array = series(
+        "time", unit="money/yr", doc="rents of all providers net of fixed cost", symbol="sum v"
+    )
     adopted: Array = series("time", unit="share of tasks", doc="adopted tasks", symbol="x", bounds=(0.0, 1.0))
     token_index: Array = series("time", unit="tokens at t = 0", doc="tokens", symbol="T")
     spend_index: Array = series("time", unit="spend at t = 0", doc="spend on tokens", symbol="pT")
-    elasticity: Array = series("time", unit="1", doc="midpoint arc elasticity of tokens since the shock, 0 before", symbol="arc")
+    elasticity: Array = series(
+        "time", unit="1", doc="midpoint arc elasticity of tokens since the shock, 0 before", symbol="arc"
+    )
 
 
 class Providers(NamedTuple):
@@ -85,7 +91,9 @@ def log_capability(w: World, x: Providers, phi: Scalar) -> Float[Array, " J"]:
     return technology.log_capability(w.p, w.at.ln_C, Dt) + x.innovation
 
 
-def choice(p: Params, ln_A: Float[Array, " J"], price: Float[Array, " J"], alive: Float[Array, " J"]) -> Float[Array, " J"]:
+def choice(
+    p: Params, ln_A: Float[Array, " J"], price: Float[Array, " J"], alive: Float[Array, " J"]
+) -> Float[Array, " J"]:
     """Probabilities of (1.3) among active providers; users who leave the market are not followed (`o` plays no part)."""
     value = p.theta * ln_A - market.price_disutility(p, price)
     top = lax.stop_gradient(jnp.max(jnp.where(alive > 0, value, -jnp.inf)))
@@ -152,7 +160,9 @@ def start(key: PRNGKeyArray, w: World, n: int, smooth: bool) -> tuple[Providers,
     return x, Firms(provider, adopted, noise, tokens.log_depth(p, w.at.price)), odds
 
 
-def entrants(w: World, u: Policy, x: Providers, ln_A: Array, s: Array, jump: Array, arrives: Array, t: Scalar, smooth: bool) -> Providers:
+def entrants(
+    w: World, u: Policy, x: Providers, ln_A: Array, s: Array, jump: Array, arrives: Array, t: Scalar, smooth: bool
+) -> Providers:
     """An innovation on an empty place: capability at the users' average plus the step; who expects a value above the entry cost enters.
 
     Value is the rent at the share that (1.3) would give, over r + (1.5); the cost is `entry_cost` years of the symmetric rent.
@@ -160,7 +170,9 @@ def entrants(w: World, u: Policy, x: Providers, ln_A: Array, s: Array, jump: Arr
     p = w.p
     empty = 1 - x.alive
     level = jnp.sum(s * ln_A)
-    fresh = technology.log_capability(p, w.at.ln_C, technology.public_data(p) * (1 + u.data_sharing * jnp.sum(x.alive * x.data)))
+    fresh = technology.log_capability(
+        p, w.at.ln_C, technology.public_data(p) * (1 + u.data_sharing * jnp.sum(x.alive * x.data))
+    )
     step = level + jump - fresh
     mine = level + jump
     top = lax.stop_gradient(jnp.max(ln_A))
@@ -203,20 +215,19 @@ def move_providers(key: PRNGKeyArray, w: World, u: Policy, x: Providers, ln_A: A
     return entrants(w, u, x, ln_A, s, jump, arrives, t, smooth), rent
 
 
-def move_firms(key: PRNGKeyArray, w: World, f: Firms, price: Scalar, t: Scalar, smooth: bool) -> Firms:
-    """Adoption by imitation and partial adjustment of log depth, with noise of its own for each firm."""
-    p, n, dtype = w.p, w.ln_v.shape[0], w.ln_v.dtype
-    one, two = jax.random.split(key)
+def move_firms(w: World, f: Firms, z: Array, draw: Array, price: Scalar, t: Scalar, smooth: bool) -> Firms:
+    """Adoption by imitation and partial adjustment of log depth, with noise `z` of its own for each firm."""
+    p, dtype = w.p, w.ln_v.dtype
     goal = tokens.log_depth(p, price)
     keep = jnp.exp(-p.lam * DT)
-    noise = keep * f.noise + p.choice_noise * jnp.sqrt(1 - keep**2) * normals(one, n, dtype)
+    noise = keep * f.noise + p.choice_noise * jnp.sqrt(1 - keep**2) * z
     depth = goal + keep * (f.depth - goal)
     if p.adoption == "none":
         return Firms(f.provider, f.adopted, noise, depth)
     x = jnp.mean(f.adopted)
     chance = jnp.where(t >= p.t_shock - 1e-6, logistic_hazard(x, tokens.adopted_share(p, price), p.lambda_x, DT), 0.0)
     eligible = indicator(w.ln_v - tokens.log_marginal_task(p, price), SMOOTH_TASK, smooth)
-    hit = chance if smooth else (uniforms(two, n, dtype) < chance).astype(dtype)
+    hit = chance if smooth else (draw < chance).astype(dtype)
     return Firms(f.provider, f.adopted + (1 - f.adopted) * eligible * hit, noise, depth)
 
 
@@ -258,8 +269,11 @@ def run(key: PRNGKeyArray, p: Params, u: Policy, n: int, periods: int, smooth: b
         price = prices(w, v, s, t)
         ln_A = jnp.where(x.alive > 0, log_capability(w, x, v.data_sharing), -30.0)
         odds = choice(p, ln_A, price, x.alive)
-        draws = jnp.zeros((), dtype) if smooth else uniforms(one, n, dtype)
-        f = f._replace(provider=reconsider(w, f.provider, odds, x.alive, draws, smooth))
+        zero = jnp.zeros((), dtype)
+        moves, adopts = (zero, zero) if smooth else uniform_pairs(one, n, dtype)
+        # Noise in single precision: its rounding is far below its size, and it is half of what a period costs.
+        noise = normals(three, n, jnp.float32).astype(dtype)
+        f = f._replace(provider=reconsider(w, f.provider, odds, x.alive, moves, smooth))
         s = shares_of(f.provider, J, dtype, smooth)
         paid = jnp.sum(s * price)
         deep, adopted = volumes(f)
@@ -280,7 +294,7 @@ def run(key: PRNGKeyArray, p: Params, u: Policy, n: int, periods: int, smooth: b
             "spend_index": volume * paid / w.at.price,
             "elasticity": arc_since(volume, paid, w.at.price),
         }
-        return (after, move_firms(three, w, f, paid, t, smooth), s, now), seen
+        return (after, move_firms(w, f, noise, adopts, paid, t, smooth), s, now), seen
 
     _, seen = simulate(period, (x, f, s, leader_0), jax.random.fold_in(key, 2), periods)
     return AgentPath(**seen)

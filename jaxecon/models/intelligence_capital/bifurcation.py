@@ -36,9 +36,7 @@ from jaxecon.numerics.roots import bisect, find_root
 Scalar = Float[Array, ""]
 
 
-def growth_rates(
-    p: Params, u: Policy, at: Industry, level: Level, x: Scalar, leaders: int = 1
-) -> Float[Array, " k"]:
+def growth_rates(p: Params, u: Policy, at: Industry, level: Level, x: Scalar, leaders: int = 1) -> Float[Array, " k"]:
     """All distinct eigenvalues of the autodiff Jacobian of (1.8) at a state with two kinds of providers, by symmetry.
 
     Two kinds leave at most four: differences among leaders, among followers, and the two of the means.
@@ -137,7 +135,9 @@ def threshold_root(p: Params, u: Policy, at: Industry) -> Scalar:
     r"""$\Omega^*$ as the root of the autodiff growth rate; its derivatives by the implicit function theorem. NaN if none."""
     w = Where(p, u, at)
     exists = _growth_gap(jnp.full((1,), 20.0, p.theta.dtype), lax.stop_gradient(w))[0] > 0
-    start = bisect(lambda x, w: _growth_gap(x[None], w)[0], -5.0 * jnp.ones_like(p.r), 20.0 * jnp.ones_like(p.r), w, steps=12)
+    start = bisect(
+        lambda x, w: _growth_gap(x[None], w)[0], -5.0 * jnp.ones_like(p.r), 20.0 * jnp.ones_like(p.r), w, steps=12
+    )
     root = find_root(_growth_gap, start[None], w, max_step=1.0)
     return jnp.where(exists & root.converged, jnp.exp(root.x[0]), jnp.nan)
 

@@ -10,7 +10,15 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxecon.core.model import Claim, Expectation, claim_of_parts, part_of
-from jaxecon.models.intelligence_capital import agents, bifurcation, dynamics, flywheel, market, tokens, valuation, wrapper
+from jaxecon.models.intelligence_capital import (
+    agents,
+    bifurcation,
+    dynamics,
+    flywheel,
+    market,
+    tokens,
+    wrapper,
+)
 from jaxecon.models.intelligence_capital.equilibrium import Equilibrium, equilibrium, private_return, social_return
 from jaxecon.models.intelligence_capital.params import Params, Policy
 
@@ -189,7 +197,9 @@ def _duopoly(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
         phi = flywheel.stabilizing_sharing(q, u, at, three)
         v = eqx.tree_at(lambda w: w.data_sharing, u, phi)
         level = flywheel.on_default_path(q, v, at._replace(s=jnp.ones_like(star) / N), three)
-        rate = bifurcation.symmetric_growth(bifurcation.Where(q, v, at._replace(s=jnp.ones_like(star) / N)), level.Omega)
+        rate = bifurcation.symmetric_growth(
+            bifurcation.Where(q, v, at._replace(s=jnp.ones_like(star) / N)), level.Omega
+        )
         return phi, jnp.where(phi > 0, rate / p.delta_D, 0.0)
 
     pairs = {N: sharing(N) for N in (2, 5)}
@@ -252,7 +262,9 @@ def _trap(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
 # C1.10: agents ---------------------------------------------------------------------------------------------
 
 
-def convergence_rate(p: Params, u: Policy, key: PRNGKeyArray, sizes: tuple[int, ...] = (250, 1000, 4000), seeds: int = 32) -> Scalar:
+def convergence_rate(
+    p: Params, u: Policy, key: PRNGKeyArray, sizes: tuple[int, ...] = (250, 1000, 4000), seeds: int = 32
+) -> Scalar:
     """Exponent of the root mean square gap of the leader's share between n adopters and their expected moves; no jumps, no exit."""
     still = eqx.tree_at(lambda q: (q.jump_rate, q.F_0), p, (jnp.zeros_like(p.theta),) * 2)
     keys = jax.random.split(key, seeds)

@@ -44,7 +44,9 @@ class ShockPath(eqx.Module):
     token_index: Array = series("time", unit="tokens at t = 0", doc="tokens", symbol="T")
     spend_index: Array = series("time", unit="spend at t = 0", doc="spend on tokens", symbol="pT")
     energy_index: Array = series("time", unit="energy at t = 0", doc="energy, efficiency rising", symbol="E")
-    elasticity: Array = series("time", unit="1", doc="midpoint arc elasticity of tokens since the shock, 0 before", symbol="arc")
+    elasticity: Array = series(
+        "time", unit="1", doc="midpoint arc elasticity of tokens since the shock, 0 before", symbol="arc"
+    )
 
 
 def along_time(p: Params, u: Policy, time: Float[Array, " T"]) -> tuple[Policy, Equilibrium]:

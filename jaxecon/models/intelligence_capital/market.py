@@ -183,4 +183,3 @@ def market_shares(
     if p.price_response == "fixed":
         return shares_at_prices(p, ln_A, price, 1.0 if numbers is None else numbers)
     return bertrand_shares(p, u, ln_A, numbers)
-

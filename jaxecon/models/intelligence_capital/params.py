@@ -27,7 +27,11 @@ class Params(eqx.Module):
 
     # Demand
     theta: Float[Array, ""] = _paper(
-        2.5, unit="1", doc="elasticity of demand with respect to relative capability", bounds=(0.05, 20.0), box="exponent"
+        2.5,
+        unit="1",
+        doc="elasticity of demand with respect to relative capability",
+        bounds=(0.05, 20.0),
+        box="exponent",
     )
     alpha: Float[Array, ""] = _real(1.0, unit="1 per money", doc="price sensitivity of the logit", bounds=(0.02, 50.0))
     mc: Float[Array, ""] = _real(1.0, unit="money per user", doc="marginal cost of serving", bounds=(1e-4, 100.0))
@@ -56,10 +60,18 @@ class Params(eqx.Module):
         bounds=(0.01, 0.99), box="share",
     )  # fmt: skip
     rho: Float[Array, ""] = _paper(
-        -0.2, unit="1", doc="CES exponent: elasticity of substitution 1/(1 - rho)", bounds=(-5.0, 0.95), box=(-0.5, -0.02)
+        -0.2,
+        unit="1",
+        doc="CES exponent: elasticity of substitution 1/(1 - rho)",
+        bounds=(-5.0, 0.95),
+        box=(-0.5, -0.02),
     )
-    gamma: Float[Array, ""] = _paper(1.3, unit="1", doc="returns to scale of capability", bounds=(0.1, 5.0), box="exponent")
-    C: Float[Array, ""] = _real(1.0, unit="compute", doc="compute of each provider at laissez-faire", bounds=(1e-3, 1e4))
+    gamma: Float[Array, ""] = _paper(
+        1.3, unit="1", doc="returns to scale of capability", bounds=(0.1, 5.0), box="exponent"
+    )
+    C: Float[Array, ""] = _real(
+        1.0, unit="compute", doc="compute of each provider at laissez-faire", bounds=(1e-3, 1e4)
+    )
     Dt: Float[Array, ""] = _real(
         17.094034963240784, symbol="D~", unit="data", doc="effective data of each provider at the symmetric laissez-faire state",
         source="specification 1: eps_D = 2/3 at the baseline", bounds=(1e-2, 1e5),
@@ -104,17 +116,27 @@ class Params(eqx.Module):
     )  # fmt: skip
 
     # Architecture and tokens
-    psi: Float[Array, ""] = _paper(0.4, unit="1", doc="return to orchestration depth", bounds=(0.01, 0.98), box="exponent")
+    psi: Float[Array, ""] = _paper(
+        0.4, unit="1", doc="return to orchestration depth", bounds=(0.01, 0.98), box="exponent"
+    )
     xi: Float[Array, ""] = _paper(0.2, unit="1", doc="token overhead of depth", bounds=(0.0, 3.0), box=(0.02, 0.5))
-    mu_v: Float[Array, ""] = _real(0.0, unit="log money", doc="mean log value of a task", bounds=(-10.0, 10.0), box=(-0.3, 0.3))
+    mu_v: Float[Array, ""] = _real(
+        0.0, unit="log money", doc="mean log value of a task", bounds=(-10.0, 10.0), box=(-0.3, 0.3)
+    )
     sd_v: Float[Array, ""] = _real(1.0, unit="log money", doc="dispersion of log task values", bounds=(0.05, 5.0))
-    F: Float[Array, ""] = _real(0.1, unit="money", doc="common cost of adopting a task", bounds=(1e-6, 100.0), box="scale")
+    F: Float[Array, ""] = _real(
+        0.1, unit="money", doc="common cost of adopting a task", bounds=(1e-6, 100.0), box="scale"
+    )
     omega_a: Float[Array, ""] = _real(
         1.0, unit="share", doc="orchestrated share of tokens at laissez-faire prices; the rest is one-shot",
         bounds=(0.01, 1.0), box=(0.8, 1.0),
     )  # fmt: skip
-    k_T: Float[Array, ""] = _real(1.0, unit="compute per token", doc="compute per token", bounds=(1e-6, 1e6), box="scale")
-    e_T: Float[Array, ""] = _real(1.0, unit="energy per token", doc="energy per token unit", bounds=(0.0, 1e3), box="scale")
+    k_T: Float[Array, ""] = _real(
+        1.0, unit="compute per token", doc="compute per token", bounds=(1e-6, 1e6), box="scale"
+    )
+    e_T: Float[Array, ""] = _real(
+        1.0, unit="energy per token", doc="energy per token unit", bounds=(0.0, 1e3), box="scale"
+    )
     p_E: Float[Array, ""] = _real(
         0.1, unit="money per energy", doc="price of energy: the cost that serving leaves to others", bounds=(0.0, 100.0),
         box="scale",
@@ -122,7 +144,10 @@ class Params(eqx.Module):
 
     # Data flywheel
     Omega: Float[Array, ""] = _real(
-        1.0, unit="1", doc="flywheel strength (eta Q s/delta_D)/D_0 at the symmetric laissez-faire state", bounds=(1e-3, 1e4)
+        1.0,
+        unit="1",
+        doc="flywheel strength (eta Q s/delta_D)/D_0 at the symmetric laissez-faire state",
+        bounds=(1e-3, 1e4),
     )
     delta_D: Float[Array, ""] = _real(
         0.099, unit="1/yr", doc="decay of data", grade="E", source="targets: half-life of text data 7 years",
@@ -131,23 +156,31 @@ class Params(eqx.Module):
 
     # Wrappers
     m_w: Float[Array, ""] = _real(3.0, symbol="m_w", unit="1", doc="app's advantage R - 1 at A = 1", bounds=(1e-3, 1e3))
-    b_w: Float[Array, ""] = _real(0.6, unit="1", doc="speed at which capability absorbs the app", bounds=(1e-3, 10.0), box="exponent")
-    phi_w: Float[Array, ""] = _real(0.4, unit="1", doc="elasticity of the app's market in capability", bounds=(1e-3, 10.0), box="exponent")
+    b_w: Float[Array, ""] = _real(
+        0.6, unit="1", doc="speed at which capability absorbs the app", bounds=(1e-3, 10.0), box="exponent"
+    )
+    phi_w: Float[Array, ""] = _real(
+        0.4, unit="1", doc="elasticity of the app's market in capability", bounds=(1e-3, 10.0), box="exponent"
+    )
 
     # Paths
     lam: Float[Array, ""] = _real(
         0.3, symbol="lambda", unit="1/yr", doc="partial adjustment of log depth", bounds=(1e-3, 100.0)
     )
-    lambda_x: Float[Array, ""] = _real(1.0, unit="1/yr", doc="imitation in adoption", bounds=(0.0, 100.0), layer="dynamics")
+    lambda_x: Float[Array, ""] = _real(
+        1.0, unit="1/yr", doc="imitation in adoption", bounds=(0.0, 100.0), layer="dynamics"
+    )
     x_0: Float[Array, ""] = _real(
         0.2, unit="share of tasks", doc="adoption at the shock", bounds=(1e-3, 0.99), box="share", layer="dynamics"
     )
-    shock: Float[Array, ""] = _paper(
-        0.5, unit="share", doc="fall of the API price", bounds=(0.01, 0.99), box="fixed"
-    )
+    shock: Float[Array, ""] = _paper(0.5, unit="share", doc="fall of the API price", bounds=(0.01, 0.99), box="fixed")
     t_shock: Float[Array, ""] = _paper(5.0, unit="yr", doc="date of the shock", bounds=(0.0, 20.0), box="fixed")
     mc_fall: Float[Array, ""] = _real(
-        0.2302585092994046, unit="1/yr", doc="decline of log serving cost: tenfold a decade", bounds=(0.0, 10.0), layer="dynamics"
+        0.2302585092994046,
+        unit="1/yr",
+        doc="decline of log serving cost: tenfold a decade",
+        bounds=(0.0, 10.0),
+        layer="dynamics",
     )
     e_eff: Float[Array, ""] = _real(
         0.4, unit="1/yr", doc="growth of energy efficiency", grade="E", source="targets: AI Index, +40 % a year",
@@ -163,13 +196,21 @@ class Params(eqx.Module):
         10, symbol="J", unit="providers", doc="places for providers in the agent layer", kind="integer", bounds=(2, 100),
         source=_BASELINE, layer="agents",
     )  # fmt: skip
-    jump_rate: Float[Array, ""] = _real(1.0, unit="1/yr", doc="arrival of innovations", bounds=(0.0, 20.0), layer="agents")
-    jump_mean: Float[Array, ""] = _real(0.98, unit="log capability", doc="mean size of an innovation", bounds=(0.0, 10.0), layer="agents")
-    reconsider: Float[Array, ""] = _real(0.5, unit="1/yr", doc="rate at which adopters reconsider", bounds=(1e-3, 1e3), layer="agents")
+    jump_rate: Float[Array, ""] = _real(
+        1.0, unit="1/yr", doc="arrival of innovations", bounds=(0.0, 20.0), layer="agents"
+    )
+    jump_mean: Float[Array, ""] = _real(
+        0.98, unit="log capability", doc="mean size of an innovation", bounds=(0.0, 10.0), layer="agents"
+    )
+    reconsider: Float[Array, ""] = _real(
+        0.5, unit="1/yr", doc="rate at which adopters reconsider", bounds=(1e-3, 1e3), layer="agents"
+    )
     entry_cost: Float[Array, ""] = _real(
         1.0, unit="yr of rent", doc="cost of entry in years of the symmetric rent", bounds=(0.0, 100.0), layer="agents"
     )
-    patience: Float[Array, ""] = _real(1.0, unit="yr", doc="years of negative rent before exit", bounds=(0.05, 50.0), layer="agents")
+    patience: Float[Array, ""] = _real(
+        1.0, unit="yr", doc="years of negative rent before exit", bounds=(0.05, 50.0), layer="agents"
+    )
     spread_A: Float[Array, ""] = _real(
         0.1, symbol="sd_A", unit="log capability", doc="dispersion of providers' initial log capability", source="assumed",
         bounds=(0.0, 5.0), box="scale", layer="agents",
@@ -187,10 +228,15 @@ class Policy(eqx.Module):
         unit="ad-valorem rate", doc="tax on training and serving compute", bounds=(0.0, 2.0)
     )
     data_sharing: Float[Array, ""] = instrument(
-        unit="share", doc="share phi of each provider's data that all can use; multi-homing of user data", bounds=(0.0, 1.0)
+        unit="share",
+        doc="share phi of each provider's data that all can use; multi-homing of user data",
+        bounds=(0.0, 1.0),
     )
     price_cap: Float[Array, ""] = instrument(
-        NO_CAP, unit="money per user", doc="cap on the margin over marginal cost; the upper bound is off", bounds=(0.01, NO_CAP)
+        NO_CAP,
+        unit="money per user",
+        doc="cap on the margin over marginal cost; the upper bound is off",
+        bounds=(0.01, NO_CAP),
     )
     investment_subsidy: Float[Array, ""] = instrument(
         unit="ad-valorem rate", doc="subsidy on the cost of compute of providers", bounds=(0.0, 0.9)

@@ -85,4 +85,10 @@ def spending(p: Params, u: Policy) -> Mapping[str, Array]:
     return table
 
 
-STUDIES = {"depreciation": depreciation, "red_queen": red_queen, "thresholds": thresholds, "trap": trap, "spending": spending}
+STUDIES = {
+    "depreciation": depreciation,
+    "red_queen": red_queen,
+    "thresholds": thresholds,
+    "trap": trap,
+    "spending": spending,
+}
