@@ -70,3 +70,18 @@ def test_nothing_unsafe_or_global():
                 if name == "jax.config.update" and "x64" in ast.unparse(node):
                     wrong.append(f"{path.name}:{node.lineno} {ast.unparse(node)}")
     assert not wrong, wrong
+
+
+def test_no_lapack_inside_programs():
+    """Batched LAPACK calls of two programs at once wait for each other for good: `solve_small`, `solve_dense` instead."""
+    wrong = []
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in (
+                "jnp.linalg",
+                "jax.scipy.linalg",
+                "jsp.linalg",
+            ):
+                if node.attr != "norm":
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}")
+    assert not wrong, wrong

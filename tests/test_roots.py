@@ -14,6 +14,7 @@ from jaxecon.numerics.roots import (
     find_root,
     first_success,
     newton,
+    solve_dense,
     solve_small,
     value_and_jacobian,
 )
@@ -41,6 +42,21 @@ def test_solve_small_can_be_transposed(n):
     a, b, c = jnp.asarray(rng.normal(size=(n, n))), jnp.asarray(rng.normal(size=n)), jnp.asarray(rng.normal(size=n))
     (back,) = jax.linear_transpose(lambda y: solve_small(a, y), b)(c)
     np.testing.assert_allclose(back, np.linalg.solve(np.asarray(a).T, c), rtol=1e-8)
+
+
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_solve_dense_equals_numpy_in_value_and_derivative(n):
+    rng = np.random.default_rng(n)
+    a, b, c = rng.normal(size=(6, n, n)), rng.normal(size=(6, n)), rng.normal(size=(6, n))
+    run = jax.jit(
+        jax.vmap(lambda a, b, c: jax.value_and_grad(lambda a, b: c @ solve_dense(a, b), argnums=(0, 1))(a, b))
+    )
+    value, (by_a, by_b) = run(*map(jnp.asarray, (a, b, c)))
+    x = np.linalg.solve(a, b[..., None])[..., 0]
+    adjoint = np.linalg.solve(np.swapaxes(a, 1, 2), c[..., None])[..., 0]
+    np.testing.assert_allclose(value, np.sum(c * x, axis=1), rtol=1e-8)
+    np.testing.assert_allclose(by_b, adjoint, rtol=1e-8)
+    np.testing.assert_allclose(by_a, -adjoint[:, :, None] * x[:, None], rtol=1e-7)
 
 
 def test_solve_small_pivots():

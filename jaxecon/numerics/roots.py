@@ -93,6 +93,36 @@ def _eliminate(a: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " 
     return jnp.stack(x)
 
 
+def eliminate(a: Float[Array, "n n"], b: Float[Array, "n m"]) -> Float[Array, "n m"]:
+    """Solve `a x = b` by Gauss-Jordan elimination with partial pivoting, in a loop: a small program for any number of unknowns.
+
+    No LAPACK: a batched library call hands its matrices to the thread pool on which it runs and waits for them there. Two
+    programs that did so at once on two cores waited for good.
+    """
+    n = a.shape[0]
+    rows = jnp.arange(n)
+
+    def column(k: Array, ab: Array) -> Array:
+        pivot = jnp.argmax(jnp.where(rows >= k, jnp.abs(ab[:, k]), -1.0))
+        ab = ab[jnp.where(rows == k, pivot, jnp.where(rows == pivot, k, rows))]
+        row = ab[k] / ab[k, k]
+        return jnp.where((rows == k)[:, None], row, ab - ab[:, k][:, None] * row)
+
+    return lax.fori_loop(0, n, column, jnp.concatenate([a, b], axis=1))[:, n:]
+
+
+def solve_dense(a: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Solve `a x = b` for many unknowns by `eliminate`; differentiable in both, and linear in `b`."""
+
+    def by_elimination(matrix: Array) -> Callable[[Any, Array], Array]:
+        return lambda _, y: eliminate(matrix, y[:, None])[:, 0]
+
+    fixed = lax.stop_gradient(a)
+    return lax.custom_linear_solve(
+        lambda v: a @ v, b, solve=by_elimination(fixed), transpose_solve=by_elimination(fixed.T)
+    )
+
+
 def value_and_jacobian(
     f: Callable[[tuple[Array, ...]], Array], x: Float[Array, " n"]
 ) -> tuple[Float[Array, " m"], Float[Array, "m n"]]:

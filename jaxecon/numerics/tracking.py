@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PyTree
 
-from jaxecon.numerics.roots import attach_derivative, default_tolerance
+from jaxecon.numerics.roots import attach_derivative, default_tolerance, eliminate
 
 Gaps = Callable[[Array, PyTree], Array]
 
@@ -32,7 +32,7 @@ def inverse_jacobian(f: Gaps, x: Float[Array, " n"], args: PyTree) -> Float[Arra
     eye = jnp.eye(x.shape[0], dtype=x.dtype)
     moved = lax.map(lambda e: f(x + h * e, args), jnp.concatenate([jnp.zeros_like(x)[None], eye]))
     jacobian = ((moved[1:] - moved[0]) / h).T
-    return jnp.linalg.inv(jacobian)
+    return eliminate(jacobian, eye)
 
 
 def _broyden(f: Gaps, tol: float, max_steps: int, x0: Array, inverse: Array, args: PyTree) -> Tracked:

@@ -13,7 +13,7 @@ from jaxecon.models.quasi_public_goods.equilibrium import Equilibrium, equilibri
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.planner import best_optimum, gross_welfare, restoring_subsidy
 from jaxecon.models.quasi_public_goods.users import demand
-from jaxecon.numerics.roots import bisect, find_root
+from jaxecon.numerics.roots import bisect, find_root, solve_small
 
 PRICES = (0.3, 0.5, 0.7, 0.8, 0.84, 0.88, 0.92, 0.96, 1.0, 1.04, 1.1, 1.3, 1.6, 2.0, 3.0, 5.0)
 CAPACITIES = (0.2, 0.5, 0.7, 0.85, 0.95, 1.0, 1.05, 1.1, 1.2, 1.5, 2.0)
@@ -135,7 +135,7 @@ def local_weights(p: Params, u: Policy) -> Mapping[str, Array]:
 
     slopes = jnp.stack(jax.tree.leaves(jax.jacfwd(parts)(u)))
     A, y = slopes[:, :3], slopes[:, 3]
-    w = jnp.linalg.solve(A.T @ A + 1e-8 * jnp.eye(3, dtype=y.dtype), A.T @ y)
+    w = solve_small(A.T @ A + 1e-8 * jnp.eye(3, dtype=y.dtype), A.T @ y)
     total = jnp.sum(jnp.abs(w))
     names = ("non-rivalry", "non-excludability", "net externality")
     return {f"weight of {n}": w[i] / total for i, n in enumerate(names)} | {

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxecon.models.supply_shock import market
 from jaxecon.models.supply_shock.params import Params, Policy
+from jaxecon.numerics.roots import solve_dense
 
 # In units of theta_max. The bias of payoffs is of this order, that of cutoffs of its square.
 TEMPERATURE = 5e-4
@@ -178,7 +179,7 @@ def _newton(state: Array, args: _Args, tol: float, max_steps: int | Array) -> tu
 
     def body(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         state, best, count = carry
-        step = jnp.linalg.solve(_jacobian(state, args), excess(state, args))
+        step = solve_dense(_jacobian(state, args), excess(state, args))
         step = jnp.where(jnp.isfinite(step), step, 0.0)
         trials = state - shrink[:, None] * step
         sizes = jax.vmap(lambda z: size(excess(z, args)))(trials)
@@ -238,5 +239,5 @@ def assign(
     state, size = jnp.where(good, warm, cold), jnp.where(good, warm_size, sizes[-1])
     state, size = lax.stop_gradient((state, size))
     jac = lax.stop_gradient(_jacobian(state, fixed))
-    state = state - jnp.linalg.solve(jac, excess(state, args))
+    state = state - solve_dense(jac, excess(state, args))
     return Assignment(state, grid, types, occupations(state, args), human_capacity(p, state[-1]), size <= 10 * tol)

@@ -32,6 +32,7 @@ from jaxecon.models.supply_shock.assignment import (
 )
 from jaxecon.models.supply_shock.params import Params, Policy
 from jaxecon.numerics.fokker_planck import entropy, evolve
+from jaxecon.numerics.roots import solve_dense
 
 
 class Space(NamedTuple):
@@ -144,7 +145,7 @@ def stationary_state(
         def body(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
             state, best, count = carry
             jac = jax.jacfwd(gap)(state, fixed_p, fixed_u, factor)
-            step = jnp.linalg.solve(jac, gap(state, fixed_p, fixed_u, factor))
+            step = solve_dense(jac, gap(state, fixed_p, fixed_u, factor))
             trials = state - shrink[:, None] * jnp.where(jnp.isfinite(step), step, 0.0)
             sizes = jax.vmap(lambda z: jnp.linalg.norm(gap(z, fixed_p, fixed_u, factor)))(trials)
             sizes = jnp.where(jnp.isfinite(sizes), sizes, jnp.inf)
@@ -164,7 +165,7 @@ def stationary_state(
     state, _ = lax.scan(stage, start * first_guess(fixed_p, nodes), jnp.asarray(ANNEALING, nodes.dtype))
     state = lax.stop_gradient(state)
     jac = lax.stop_gradient(jax.jacfwd(gap)(state, fixed_p, fixed_u, 1.0))
-    state = state - jnp.linalg.solve(jac, gap(state, p, u, 1.0))
+    state = state - solve_dense(jac, gap(state, p, u, 1.0))
     return state, law(state, p, u, 1.0)[0]
 
 
