@@ -258,7 +258,7 @@ def test_joint_profit_invests_nothing_without_an_outside_good(at):
     assert 0 < found < float(jnp.exp(eq.industry.ln_C)) and float(values[1]) > float(jnp.maximum(values[0], values[2]))
 
 
-@pytest.mark.parametrize("N", [2, 3])
+@pytest.mark.parametrize("N", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_unrestricted_planner_treats_providers_alike(at, N):
     p, eq = at(N)
     found = quick_jit(race.unrestricted_planner)(p, eq)
@@ -290,7 +290,9 @@ def test_threshold_by_the_implicit_function_theorem(at):
     np.testing.assert_allclose(exact[0], numeric[:, 0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("N, Omega", [(2, 2.0), (3, 1.46), (5, 1.4)])
+@pytest.mark.parametrize(
+    "N, Omega", [pytest.param(2, 2.0, marks=pytest.mark.slow), (3, 1.46), pytest.param(5, 1.4, marks=pytest.mark.slow)]
+)
 def test_steady_states_stability_and_basins(at, N, Omega):
     """Leader's state: at rest, eigenvalues of the full Jacobian, reached by the path from its basin, left from the other side."""
     p, eq = at(N)

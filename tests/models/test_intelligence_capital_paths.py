@@ -84,11 +84,13 @@ def test_expected_moves_follow_the_ode():
     assert np.max(np.abs(leader - leader[0])) > 0.01  # there is something to follow
 
 
+@pytest.mark.slow
 def test_agents_converge_at_the_rate_of_large_numbers():
     (found,) = claims_of(MODEL, ids=["C1.10"], draws=1)
     assert found.holds
 
 
+@pytest.mark.slow
 def test_shock_among_firms():
     """Means of 20 000 firms against the path layer; heterogeneity moves the index by composition only a little."""
     p = dataclasses.replace(STILL, n_providers=2)
@@ -128,6 +130,7 @@ def test_empty_places_have_no_users_and_lost_users_choose_anew():
     np.testing.assert_array_equal(found, [3, 1, 4, 1])
 
 
+@pytest.mark.slow
 def test_smooth_variant_gap_is_small_without_jumps_and_differentiable():
     keys = jax.random.split(jax.random.key(5), 8)
     p = STILL
@@ -161,6 +164,7 @@ def test_band_over_seeds():
     assert np.mean(np.asarray(found.new_leader)) > 0.01
 
 
+@pytest.mark.slow
 def test_bertrand_prices_among_agents_and_on_paths():
     p = dataclasses.replace(P, price_response="bertrand")
     found = run(jax.random.key(2), p, U, 500, 60, False)
