@@ -13,6 +13,7 @@ from jaxecon.numerics.agents import (
     normals,
     over_keys,
     simulate,
+    uniform_pairs,
     uniforms,
     weighted_mean,
     weighted_median,
@@ -24,6 +25,18 @@ median = jax.jit(weighted_median, static_argnames=("smooth", "width"))
 def _walk(state, key, t):
     state = state + normals(key, state.shape[0], state.dtype)
     return state, {"mean": jnp.mean(state), "first": state[0], "time": t}
+
+
+@pytest.mark.parametrize("dtype", [jnp.float64, jnp.float32])
+def test_pairs_of_uniform_draws_are_uniform_independent_and_stable(key, dtype):
+    x, y = uniform_pairs(key, 100_000, dtype)
+    assert x.dtype == y.dtype == dtype
+    for z in (x, y):
+        assert 0 <= float(z.min()) and float(z.max()) < 1
+        np.testing.assert_allclose(np.histogram(z, 10, (0, 1))[0], 10_000, atol=500)
+    assert abs(np.corrcoef(x, y)[0, 1]) < 0.015
+    for whole, part in zip((x, y), uniform_pairs(key, 7, dtype), strict=True):
+        np.testing.assert_array_equal(part, whole[:7])
 
 
 def test_prefixes_are_stable_in_periods_and_agents(key):

@@ -1,0 +1,370 @@
+r"""Claims C1.1 to C1.12 as margins, positive where they hold. The number of providers is an input of each."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxecon.core.model import Claim, Expectation, claim_of_parts, part_of
+from jaxecon.models.intelligence_capital import (
+    agents,
+    bifurcation,
+    dynamics,
+    flywheel,
+    market,
+    tokens,
+    wrapper,
+)
+from jaxecon.models.intelligence_capital.equilibrium import Equilibrium, equilibrium, private_return, social_return
+from jaxecon.models.intelligence_capital.params import Params, Policy
+
+Scalar = Float[Array, ""]
+Margins = Mapping[str, Scalar]
+# Relative to the threshold of the flywheel: the six strengths of C1.7.
+STRENGTHS = (0.9, 0.95, 0.98, 1.02, 1.05, 1.1)
+COMPUTE_GROWTH = jnp.log(4.7)
+
+
+def _solved(p: Params, u: Policy, **static: int | str) -> tuple[Params, Equilibrium]:
+    q = dataclasses.replace(p, **static)
+    return q, equilibrium(q, u)
+
+
+def _where(good: Array, margins: Margins) -> Margins:
+    """The margins where everything was solved; not a number elsewhere, so that the draw counts as unsolved."""
+    return {k: jnp.where(good, v, jnp.nan) for k, v in margins.items()}
+
+
+# C1.1, C1.2, C1.12: depreciation ---------------------------------------------------------------------------
+
+
+def _all_rivals(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
+    """1e-10 less the gap, at an unequal industry of five, between the derivative of ln v_i by all rivals' ln A and -theta (1 - s_i)
+    (with an outside good: -theta times the rivals' shares)."""
+    ln_A = jax.random.normal(key, (5,), p.theta.dtype)
+    price = jnp.full((5,), 2.0, p.theta.dtype) * p.mc
+    slopes = jax.jacfwd(lambda x: jnp.log(market.shares_at_prices(p, x, price)))(ln_A)
+    s = market.shares_at_prices(p, ln_A, price)
+    by_rivals = jnp.sum(slopes, axis=1) - jnp.diagonal(slopes)
+    return 1e-10 - jnp.max(jnp.abs(by_rivals + p.theta * (jnp.sum(s) - s)))
+
+
+def _asset(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
+    """C1.2, C1.12 and (1.6) among 25 providers."""
+    q, eq = _solved(p, u, N=25, timing="two_stage")
+    at = eq.industry
+
+    def cross(response: str) -> Scalar:
+        return (q.N - 1) * market.cross_value_elasticity(q, u, at.s, response)
+
+    ln_A = jnp.stack([at.ln_A(q)] * 2)
+
+    def rent(rivals: Scalar) -> Scalar:
+        """Log rent of one of them, prices following, as its rivals get better."""
+        numbers = jnp.asarray([1.0, 24.0], ln_A.dtype)
+        s = market.with_derivative(q, u, ln_A.at[1].add(rivals), numbers, jnp.stack([at.s] * 2))
+        return jnp.log(market.rent(q, u, s[0]))
+
+    slope = jax.jvp(rent, (jnp.zeros_like(at.s),), (jnp.ones_like(at.s),))[1]
+    growth = (q.gamma - at.eps_D(q)) * COMPUTE_GROWTH.astype(at.s.dtype)
+    half_life = jnp.log(2.0) / (q.delta_0 - cross("fixed") * growth)
+    return _where(eq.status == 0, {
+        "C1.2a": 1e-10 - jnp.abs(cross("fixed") + q.theta * (1 - at.s)),
+        "C1.2b": 0.005 - jnp.abs(cross("fixed") + 2.4),
+        "C1.2c": 1e-8 - jnp.abs(cross("bertrand") - slope),
+        "C1.2d": 5e-4 - jnp.abs(cross("bertrand") + 2.396),
+        "C1.12a": 0.05 - jnp.abs(12 * half_life - 3.26),
+        "C1.12b": 365 * half_life / 35,
+        "C1.12c": 12 * half_life / 5,
+        "C1.3d": 1e-9 - jnp.abs(private_return(q, Policy(), at) / social_return(q, at) * q.chi - market.red_queen_factor(25)),
+    })  # fmt: skip
+
+
+# C1.3: Red Queen -------------------------------------------------------------------------------------------
+
+
+def _race(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
+    """(1.6) in both timings, the side of phi(N) on which chi lies against the side of the planner on which the race ends, chi = 1."""
+    p = eqx.tree_at(lambda q: q.o, p, jnp.zeros_like(p.o))
+    two, eq = _solved(p, u, timing="two_stage")
+    one, other = _solved(p, u, timing="simultaneous")
+    factor = market.red_queen_factor(p.N)
+
+    def ratio(q: Params, e: Equilibrium) -> Scalar:
+        return private_return(q, u, e.industry) / social_return(q, e.industry)
+
+    absolute = eqx.tree_at(lambda q: q.chi, two, jnp.ones_like(p.chi))
+    # On which side: the logarithms agree in sign, and their product is positive.
+    apart = jnp.log(factor / p.chi)
+    race = (1 + p.nu) * (eq.industry.ln_C - eq.planner.ln_C)
+    neutral = (u.compute_tax == 0) & (u.investment_subsidy == 0) & (u.price_cap >= market.NO_CAP)
+    return _where((eq.status == 0) & (other.status == 0) & neutral & (p.pricing == "logit"), {
+        "C1.3a": 1e-9 - jnp.abs(ratio(two, eq) * p.chi / factor - 1),
+        "C1.3b": 1e-9 - jnp.abs(ratio(one, other) * p.chi - 1),
+        "C1.3c": jnp.sign(apart) * race,
+        "C1.3e": apart,
+        "C1.3f": 1 - ratio(absolute, eq),
+    })  # fmt: skip
+
+
+# C1.4 to C1.6: tokens --------------------------------------------------------------------------------------
+
+
+def _tokens(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
+    """C1.4 with all tokens orchestrated; C1.5: what two readings of the measured elasticities .55 and 1.11 imply."""
+    full = eqx.tree_at(lambda q: q.omega_a, p, jnp.ones_like(p.omega_a))
+    slow = eqx.tree_at(lambda q: q.lam, full, jnp.full_like(p.lam, 0.1))
+    eq = equilibrium(p, u)
+    b = tokens.token_elasticity(p)
+    margins = {
+        "C1.4a": 0.01 - jnp.abs(tokens.documented_arc(full) - 1.42),
+        "C1.4b": 0.01 - jnp.abs(tokens.documented_arc(slow) - 1.15),
+        "C1.5a": tokens.demand_elasticity(p, eq.industry.price, eq.laissez_faire.price) - 1,
+    }
+    for measured, id_share, id_years in ((0.55, "C1.5b", "C1.5d"), (1.11, "C1.5c", "C1.5e")):
+        margins[id_share] = measured / b
+        margins[id_years] = -jnp.log1p(-measured / b) / p.lam
+    return _where(eq.status == 0, margins)
+
+
+def _convexity(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
+    """C1.6 on the documented path: signs of second differences after the shock."""
+    time = jnp.linspace(0.0, 20.0, 201, dtype=p.lam.dtype)
+    found = dynamics.simulate_shock(dataclasses.replace(p, adoption="imitation"), u, time)
+    alone = dynamics.simulate_shock(dataclasses.replace(p, adoption="none"), u, time)
+    ceiling = tokens.adopted_share(p, found.api_price[-1])
+    # The first difference that lies wholly after the shock starts at its date.
+    after = time[1:-1] > p.t_shock + 1e-6
+
+    def bend(x: Array) -> Array:
+        return x[2:] - 2 * x[1:-1] + x[:-2]
+
+    x = found.adopted[1:-1]
+    scale = jnp.max(jnp.abs(bend(found.adopted)))
+    early, late = after & (found.adopted[2:] < ceiling / 2), after & (found.adopted[:-2] > ceiling / 2)
+    signed = jnp.where(early, bend(found.adopted), jnp.where(late, -bend(found.adopted), jnp.inf))
+    # Once adoption is complete there is nothing left to bend.
+    signed = jnp.where(x < 0.99 * ceiling, signed, jnp.inf)
+
+    def convex_years(path: Array) -> Scalar:
+        return 0.1 * jnp.sum(jnp.cumprod(jnp.where(after, bend(path) > 0, True)) * after)
+
+    with_spread, without = convex_years(found.token_index), convex_years(alone.token_index)
+    return {
+        "C1.6a": jnp.min(signed) / scale,
+        "C1.6b": with_spread - without - 0.5,
+        "C1.6c": with_spread,
+        "C1.6d": without,
+    }
+
+
+# C1.7, C1.8, C1.11: flywheel -------------------------------------------------------------------------------
+
+
+def fitted_growth(p: Params, u: Policy, eq: Equilibrium, Omega: Scalar, years: float = 10.0) -> Scalar:
+    """Growth rate of a small difference between two providers along a simulated path."""
+    level = flywheel.on_default_path(p, u, eq.industry, Omega)
+    apart = 1e-5 * Omega * jnp.where(jnp.arange(p.N) < 1, 1.0, jnp.where(jnp.arange(p.N) < 2, -1.0, 0.0))
+    end = bifurcation.settle(p, u, eq.industry, level, Omega + apart, years=years, steps=40)
+    return jnp.log((end[0] - end[1]) / (2e-5 * Omega)) / years
+
+
+def _duopoly(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
+    """C1.7, C1.8a to c and C1.11: two providers at fixed prices."""
+    p, eq = _solved(p, u, N=2, price_response="fixed")
+    at = eq.industry
+    star = flywheel.threshold(p, u, at)
+    exists = (eq.status == 0) & (star < 1e6)
+    star = jnp.where(exists, star, 1.5)
+    near = jnp.asarray(STRENGTHS, star.dtype) * star
+    rates = lax.map(lambda v: fitted_growth(p, u, eq, v), near)
+    x, y = near - jnp.mean(near), rates - jnp.mean(rates)
+    zero = jnp.mean(near) - jnp.mean(rates) * jnp.sum(x * x) / jnp.sum(x * y)
+
+    multiples = jnp.asarray([0.95, 1.2, 5.0, 50.0], star.dtype) * star
+    documented = jnp.asarray([1.51, 1.6, 2.0, 5.0], star.dtype)
+    levels = jnp.concatenate([multiples, documented])
+    shares = lax.map(lambda v: flywheel.leadership(p, u, at, v).leader_share, levels)
+    told = jnp.asarray([0.558, 0.676, 0.833, 0.979], star.dtype)
+
+    def sharing(N: int) -> tuple[Scalar, Scalar]:
+        """The formula of C1.11 at Omega = 3, and the autodiff growth rate there."""
+        q, three = dataclasses.replace(p, N=N), jnp.full_like(star, 3.0)
+        phi = flywheel.stabilizing_sharing(q, u, at, three)
+        v = eqx.tree_at(lambda w: w.data_sharing, u, phi)
+        level = flywheel.on_default_path(q, v, at._replace(s=jnp.ones_like(star) / N), three)
+        rate = bifurcation.symmetric_growth(
+            bifurcation.Where(q, v, at._replace(s=jnp.ones_like(star) / N)), level.Omega
+        )
+        return phi, jnp.where(phi > 0, rate / p.delta_D, 0.0)
+
+    pairs = {N: sharing(N) for N in (2, 5)}
+    return _where(exists, {
+        "C1.7a": 1e-8 - jnp.abs(bifurcation.threshold_root(p, u, at) / star - 1),
+        "C1.7b": 0.05 - jnp.abs(zero / star - 1),
+        "C1.8a": 1e-9 - jnp.abs(shares[0] - 0.5),
+        "C1.8b": jnp.min(jnp.append(jnp.diff(shares[:4]), shares[3] - 0.98)),
+        "C1.8c": 6e-4 - jnp.max(jnp.abs(shares[4:] - told)),
+        "C1.11a": 1e-8 - jnp.maximum(jnp.abs(pairs[2][1]), jnp.abs(pairs[5][1])),
+        "C1.11b": 6e-4 - jnp.maximum(jnp.abs(pairs[2][0] - 0.125), jnp.abs(pairs[5][0] - 0.059)),
+    })  # fmt: skip
+
+
+def _several(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
+    """C1.8d and e: three providers between fold and threshold; the folds of 3, 5 and 25."""
+    p, eq = _solved(p, u, N=3, price_response="fixed")
+    at = eq.industry
+    star = flywheel.threshold(p, u, at)
+    low = flywheel.leadership(p, u, at, at.own_data).fold
+    exists = (eq.status == 0) & (star < 1e6)
+    between = jnp.where(exists, jnp.sqrt(low * star), 1.5)
+    level = flywheel.on_default_path(p, u, at, between)
+    x = flywheel.leadership(p, u, at, between).leader_share
+    rates = [bifurcation.growth_rates(p, u, at, level, s) for s in (x, jnp.ones_like(x) / 3)]
+    stable = -jnp.max(jnp.concatenate(rates)) / p.delta_D
+    gap = jnp.abs(low - 1.436)
+    for N, told in ((5, 1.274), (25, 0.792)):
+        q = dataclasses.replace(p, N=N)
+        found = flywheel.leadership(q, u, at._replace(s=jnp.ones_like(x) / N), between)
+        gap = jnp.maximum(gap, jnp.abs(found.fold - told))
+    together = jnp.minimum(jnp.minimum(star / low - 1, x - 1 / 3), stable)
+    return _where(exists, {"C1.8d": together, "C1.8e": 6e-4 - gap})
+
+
+def _flywheel(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
+    return {**_duopoly(p, u, key), **_several(p, u, key)}
+
+
+# C1.9: Wrapper Trap ----------------------------------------------------------------------------------------
+
+
+def _trap(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
+    """a: one peak of app value exactly where b > phi_w, by the sign of its slope on a grid; b: the peak is A_w."""
+    ln_A_w = jnp.log(wrapper.critical_capability(p, u))
+    exists = wrapper.absorption(p, u) > p.phi_w
+    around = jnp.where(exists, ln_A_w, jnp.log(p.m_w) / wrapper.absorption(p, u))
+    grid = around + jnp.linspace(-20.0, 20.0, 400, dtype=p.m_w.dtype)
+    slope = jax.vmap(jax.grad(lambda x: jnp.log(wrapper.app_value(p, u, x))))(grid)
+    peaks = jnp.sum((slope[:-1] > 0) & (slope[1:] < 0))
+    right = jnp.where(exists, (peaks == 1) & (slope[-1] < 0), peaks == 0)
+    at_peak = jax.grad(lambda x: jnp.log(wrapper.app_value(p, u, x)))(around)
+    return {
+        "C1.9a": jnp.where(right, jnp.abs(wrapper.absorption(p, u) - p.phi_w), -1.0),
+        "C1.9b": 1e-8 - jnp.where(exists, jnp.abs(at_peak), 0.0),
+        "C1.9c": wrapper.absorption(p, u) - p.phi_w,
+    }
+
+
+# C1.10: agents ---------------------------------------------------------------------------------------------
+
+
+def convergence_rate(
+    p: Params, u: Policy, key: PRNGKeyArray, sizes: tuple[int, ...] = (250, 1000, 4000), seeds: int = 32
+) -> Scalar:
+    """Exponent of the root mean square gap of the leader's share between n adopters and their expected moves; no jumps, no exit."""
+    still = eqx.tree_at(lambda q: (q.jump_rate, q.F_0), p, (jnp.zeros_like(p.theta),) * 2)
+    keys = jax.random.split(key, seeds)
+
+    def gap(n: int) -> Scalar:
+        def one(k: PRNGKeyArray) -> Scalar:
+            many = agents.run(k, still, u, n, 100, False)
+            # Shares move by expectation whatever the number of firms: two are enough.
+            limit = agents.run(k, still, u, 2, 100, True)
+            return jnp.mean((many.leader - limit.leader)[1:] ** 2)
+
+        return jnp.sqrt(jnp.mean(lax.map(one, keys)))
+
+    y = jnp.log(jnp.stack([gap(n) for n in sizes]))
+    x = jnp.log(jnp.asarray(sizes, y.dtype))
+    x = x - jnp.mean(x)
+    return jnp.sum(x * y) / jnp.sum(x * x)
+
+
+def _large_numbers(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
+    """.1 less the distance of the exponent from -1/2."""
+    return 0.1 - jnp.abs(convergence_rate(p, u, key) + 0.5)
+
+
+# The table -------------------------------------------------------------------------------------------------
+
+Joint = Callable[[Params, Policy, PRNGKeyArray], Margins]
+Part = tuple[str, str, Expectation, str]
+
+
+def _parts(joint: Joint, parts: list[Part], **limits) -> list[Claim]:
+    return [Claim(i, text, g, e, part_of(joint, i), **limits) for i, text, e, g in parts]
+
+
+def _group(joint: Joint, id: str, statement: str, grade: str, expectation: Expectation, parts: list[Part], note: str = "", **limits) -> Claim:  # fmt: skip
+    return claim_of_parts(id, statement, grade, expectation, _parts(joint, parts, **limits), joint=joint, note=note)
+
+
+CLAIMS = (
+    Claim("C1.1", "depreciation from all rivals is theta (1 - s_i) at fixed prices", "S", "exact", _all_rivals),
+    _group(_asset, "C1.2", "cross-depreciation is -2.4: a provider faces 96 % of the market", "D", "baseline", [
+        ("C1.2a", "N = 25, fixed prices: -theta (1 - 1/N)", "exact", "S"),
+        ("C1.2b", "-2.4 within .005", "calibrated", "D"),
+        ("C1.2c", "re-equilibrated prices: the closed form is the derivative through the market", "exact", "S"),
+        ("C1.2d", "-2.396 with re-equilibrated prices", "calibrated", "R"),
+    ]),
+    claim_of_parts("C1.3", "Red Queen: private over social return above one iff chi < phi(N)", "R", "exact", [
+        *_parts(_race, [
+            ("C1.3a", "two-stage race: the ratio is phi(N)/chi", "exact", "R"),
+            ("C1.3b", "simultaneous race: the ratio is 1/chi", "exact", "R"),
+            ("C1.3c", "the race ends above the planner's compute iff chi < phi(N)", "exact", "R"),
+        ]),
+        *_parts(_asset, [("C1.3d", "25 providers: the ratio is phi(25)/chi", "exact", "R")]),
+        *_parts(_race, [
+            ("C1.3e", "ln(phi(N)/chi): over-investment where positive", "region", "R"),
+            ("C1.3f", "no Red Queen where capability counts in full (chi = 1)", "exact", "R"),
+        ]),
+    ], joint=_race, note="stated without outside good and policy"),
+    _group(_tokens, "C1.4", "midpoint arc elasticity of tokens 1.42, shock at t = 5 against T = 20", "D", "baseline", [
+        ("C1.4a", "1.42 within .01 at lambda .30, intensive margin, omega_a = 1", "calibrated", "D"),
+        ("C1.4b", "1.15 within .01 at lambda .10: the number is about lambda", "calibrated", "R"),
+    ]),
+    _group(_tokens, "C1.5", "spend rises when the price falls", "D", "region", [
+        ("C1.5a", "price elasticity of all tokens less one, in the long run", "region", "D"),
+        ("C1.5b", "orchestrated share that .55 implies, adjustment complete", "report", "E"),
+        ("C1.5c", "orchestrated share that 1.11 implies, adjustment complete", "report", "E"),
+        ("C1.5d", "horizon in years that .55 implies, all tokens orchestrated", "report", "E"),
+        ("C1.5e", "horizon in years that 1.11 implies, all tokens orchestrated", "report", "E"),
+    ], "the measured elasticities fix a product of share and adjustment: the two readings are not separately identified"),
+    _group(_convexity, "C1.6", "tokens are convex after the shock until adoption passes half of its ceiling", "D", "baseline", [
+        ("C1.6a", "adoption by imitation: convex below x*/2, concave above", "baseline", "S"),
+        ("C1.6b", "imitation keeps tokens convex for half a year longer than partial adjustment alone", "baseline", "R"),
+        ("C1.6c", "years of convexity with imitation", "report", "R"),
+        ("C1.6d", "years of convexity with partial adjustment alone", "report", "R"),
+    ], cost="path", max_draws=4096),
+    _group(_flywheel, "C1.7", "Omega* = 1/(theta eps_D - 1) is where symmetry breaks", "D", "exact", [
+        ("C1.7a", "root of the autodiff growth rate", "exact", "S"),
+        ("C1.7b", "zero of growth rates fitted on simulated paths at six strengths, within 5 %", "exact", "R"),
+    ], "fixed prices, eps_D held (default path); not a number where no strength breaks symmetry", cost="path", max_draws=4096),
+    _group(_flywheel, "C1.8", "duopoly: share .5 below Omega*, to 1 above; three and more: bistability below Omega*", "D", "baseline", [
+        ("C1.8a", "duopoly: share .5 at .95 Omega*", "baseline", "D"),
+        ("C1.8b", "duopoly: the leader's share rises with strength and passes .98 at 50 Omega*", "baseline", "D"),
+        ("C1.8c", "duopoly: .558, .676, .833, .979 at strengths 1.51, 1.6, 2, 5", "calibrated", "R"),
+        ("C1.8d", "three providers: leader and symmetry both stable between fold and Omega*", "baseline", "R"),
+        ("C1.8e", "folds at 1.436, 1.274, .792 for 3, 5, 25 providers", "calibrated", "R"),
+    ], cost="path", max_draws=4096),
+    _group(_trap, "C1.9", "app value peaks at a finite A_w iff b > phi_w", "R", "exact", [
+        ("C1.9a", "one peak where b > phi_w, none elsewhere", "exact", "R"),
+        ("C1.9b", "the slope of log app value is zero at A_w", "exact", "R"),
+        ("C1.9c", "b less phi_w: a trap exists where positive", "region", "R"),
+    ]),
+    Claim("C1.10", "agents converge to their expected moves at rate n^(-1/2), jumps off", "R", "limit", _large_numbers,
+          cost="agents", max_draws=1),
+    _group(_flywheel, "C1.11", "data sharing that stabilizes Omega = 3: .125 (N = 2), .059 (N = 5)", "R", "exact", [
+        ("C1.11a", "the autodiff growth rate is zero at the formula's phi", "exact", "R"),
+        ("C1.11b", ".125 and .059 at eps_D = 2/3", "calibrated", "R"),
+    ], cost="path", max_draws=4096),
+    _group(_asset, "C1.12", "half-life of value 3.3 months at compute growth ln 4.7 a year", "R", "baseline", [
+        ("C1.12a", "3.26 months within .05, N = 25", "calibrated", "R"),
+        ("C1.12b", "half-life over the 35 days that a model stays at rank 1", "report", "E"),
+        ("C1.12c", "half-life over the five months that a model stays in the top five", "report", "E"),
+    ]),
+)  # fmt: skip
