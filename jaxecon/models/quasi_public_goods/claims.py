@@ -1,6 +1,6 @@
 r"""Claims C2.1 to C2.9 as margins, positive where they hold."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxecon.core.model import Claim, claim_of_parts, part_of
+from jaxecon.core.model import Claim, Expectation, claim_of_parts, part_of
 from jaxecon.models.quasi_public_goods import data, market
 from jaxecon.models.quasi_public_goods.equilibrium import equilibrium, outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
@@ -156,11 +156,22 @@ def _disclosure(p: Params, u: Policy, key: Array) -> Array:
     return EXACT - jnp.abs(slope - (data.disclosure_threshold(p) - p.pi_d) * p.D_p)
 
 
-def _part(joint, id, statement, expectation, grade="R"):
+Joint = Callable[[Params, Policy, Array], Mapping[str, Array]]
+
+
+def _part(joint: Joint, id: str, statement: str, expectation: Expectation, grade: str = "R") -> Claim:
     return Claim(id, statement, grade, expectation, part_of(joint, id), max_draws=DRAWS[joint])
 
 
-def _group(joint, id, statement, grade, expectation, parts, note=""):
+def _group(
+    joint: Joint,
+    id: str,
+    statement: str,
+    grade: str,
+    expectation: Expectation,
+    parts: list[tuple[Any, ...]],
+    note: str = "",
+) -> Claim:
     made = [_part(joint, *x) for x in parts]
     return claim_of_parts(id, statement, grade, expectation, made, joint=joint, note=note)
 
