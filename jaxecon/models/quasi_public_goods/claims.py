@@ -177,7 +177,7 @@ def _group(
 
 
 # Draws that a claim can afford: nine markets a draw, and optima from seven starts.
-DRAWS = {_regimes: 4096, _limits: 1024, _planner: 256}
+DRAWS: dict[Joint, int] = {_regimes: 4096, _limits: 1024, _planner: 256}
 _FITTED = (
     "h_0, the scale of chi and the voucher were fitted to three numbers at leak = 0: matching them is not evidence"
 )
