@@ -7,6 +7,7 @@ import pytest
 from scipy import optimize
 
 from jaxecon.core.compiling import quick_jit
+from jaxecon.numerics.linear import solve_dense, solve_small
 from jaxecon.numerics.quadrature import gauss_hermite, gauss_legendre
 from jaxecon.numerics.roots import (
     attach_derivative,
@@ -14,8 +15,6 @@ from jaxecon.numerics.roots import (
     find_root,
     first_success,
     newton,
-    solve_dense,
-    solve_small,
     value_and_jacobian,
 )
 

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PyTree
 
-from jaxecon.numerics.roots import attach_derivative, default_tolerance, eliminate
+from jaxecon.numerics.linear import eliminate
+from jaxecon.numerics.roots import attach_derivative, default_tolerance
 
 Gaps = Callable[[Array, PyTree], Array]
 

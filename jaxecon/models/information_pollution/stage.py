@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from jaxecon.models.information_pollution import consumers, platform, producers
 from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.producers import Pair
-from jaxecon.numerics.roots import solve_small
+from jaxecon.numerics.linear import solve_small
 
 Scalar = Float[Array, ""]
 

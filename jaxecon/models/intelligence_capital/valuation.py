@@ -7,8 +7,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxecon.models.intelligence_capital import market
 from jaxecon.models.intelligence_capital.equilibrium import Industry
 from jaxecon.models.intelligence_capital.params import Params, Policy
+from jaxecon.numerics.linear import solve_small
 from jaxecon.numerics.quadrature import gauss_legendre
-from jaxecon.numerics.roots import solve_small
 
 Scalar = Float[Array, ""]
 NODES = 24

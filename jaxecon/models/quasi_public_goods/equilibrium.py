@@ -17,7 +17,8 @@ from jaxecon.models.quasi_public_goods.outcome_fields import Outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.publicness import publicness
 from jaxecon.models.quasi_public_goods.users import Population, by_decile, consumer_surplus, population, rule
-from jaxecon.numerics.roots import attach_derivative, find_root, first_success, solve_small
+from jaxecon.numerics.linear import solve_small
+from jaxecon.numerics.roots import attach_derivative, find_root, first_success
 from jaxecon.numerics.tracking import track_root
 
 Scalar = Float[Array, ""]

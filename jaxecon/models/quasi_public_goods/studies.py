@@ -13,7 +13,8 @@ from jaxecon.models.quasi_public_goods.equilibrium import Equilibrium, equilibri
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.planner import best_optimum, gross_welfare, restoring_subsidy
 from jaxecon.models.quasi_public_goods.users import demand
-from jaxecon.numerics.roots import bisect, find_root, solve_small
+from jaxecon.numerics.linear import solve_small
+from jaxecon.numerics.roots import bisect, find_root
 
 PRICES = (0.3, 0.5, 0.7, 0.8, 0.84, 0.88, 0.92, 0.96, 1.0, 1.04, 1.1, 1.3, 1.6, 2.0, 3.0, 5.0)
 CAPACITIES = (0.2, 0.5, 0.7, 0.85, 0.95, 1.0, 1.05, 1.1, 1.2, 1.5, 2.0)

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxecon.models.supply_shock import market
 from jaxecon.models.supply_shock.params import Params, Policy
-from jaxecon.numerics.roots import solve_dense
+from jaxecon.numerics.linear import solve_dense
 
 # In units of theta_max. The bias of payoffs is of this order, that of cutoffs of its square.
 TEMPERATURE = 5e-4

@@ -32,7 +32,7 @@ from jaxecon.models.supply_shock.assignment import (
 )
 from jaxecon.models.supply_shock.params import Params, Policy
 from jaxecon.numerics.fokker_planck import entropy, evolve
-from jaxecon.numerics.roots import solve_dense
+from jaxecon.numerics.linear import solve_dense
 
 
 class Space(NamedTuple):
