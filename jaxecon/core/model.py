@@ -103,6 +103,21 @@ def part_of(joint: Callable[[Any, Any, PRNGKeyArray], Mapping[str, Array]], id: 
     return lambda p, u, key: joint(p, u, key)[id]
 
 
+Joint = Callable[[Any, Any, PRNGKeyArray], Mapping[str, Float[Array, ""]]]
+# Id, statement, expectation and grade of a part.
+Part = tuple[str, str, Expectation, str]
+
+
+def parts_of(
+    joint: Joint, parts: Sequence[Part], *, cost: Cost = "equilibrium", max_draws: int | None = None
+) -> list[Claim]:
+    """Claims of parts whose margins `joint` computes at once."""
+    return [
+        Claim(id, statement, grade, expectation, part_of(joint, id), cost=cost, max_draws=max_draws)
+        for id, statement, expectation, grade in parts
+    ]
+
+
 @dataclasses.dataclass(frozen=True)
 class Dynamics:
     """A path layer. `run(p, u, time)` with `time` of shape `[T]`, increasing, returns a `Result`."""

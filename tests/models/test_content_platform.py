@@ -205,6 +205,7 @@ def test_gini_definitions_by_brute_force(solved):
 # Claims ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_claims_at_the_baseline():
     """Verdicts as stated; what fails: the Gini of all humans, low commission and pro-creative by three of the four Ginis (by
     all-income Gini they are undominated), pro-creative at equal profit, a peak in K."""

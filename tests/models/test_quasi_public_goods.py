@@ -136,6 +136,7 @@ def test_circulation_threshold():
     np.testing.assert_allclose(run(MODEL.params(), MODEL.policy()).outcomes.exchange_to_broker, 0.25, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_claims_at_the_baseline():
     """What holds, and what does not: MX alone recovers nearly everything, and the mandate does not backfire."""
     found = {c.id: c for parent in claims_of(MODEL, draws=1, boundary=False) for c in (parent, *parent.parts)}

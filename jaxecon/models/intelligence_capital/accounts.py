@@ -181,7 +181,6 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
     """Residuals of equations that were not solved: second routes to shares, prices, compute, welfare and the steady leader."""
     at = eq.industry
     found = outcomes(p, u, eq)
-    # Users' payments cancel against provider revenue only if all who buy pay: with (1.3') scaled by tokens per user.
     again = resource_welfare(p, u, eq)
     scale = jnp.abs(found.adopters_surplus) + jnp.abs(found.rent) * p.N + 1.0
     x = found.leader_share

@@ -1,7 +1,8 @@
 r"""All steady states of the flywheel, their stability, basins, and the threshold as a root (1.9).
 
 Branches are continued in the leaders' share, over which each is a graph: so they pass folds and the threshold without a step control.
-Duopoly: supercritical pitchfork. Three providers and more: transcritical, with a fold below the threshold and bistability between.
+At the baseline a duopoly has a supercritical pitchfork, three providers and more a transcritical point with a fold below the threshold
+and bistability between; elsewhere in the box either may turn (`docs/decisions.md`).
 """
 
 from typing import NamedTuple
@@ -81,15 +82,6 @@ def branch(p: Params, u: Policy, at: Industry, leaders: int = 1, points: int = 6
 
     Omega, growth = lax.map(one, x)
     return Branch(Omega, x, growth)
-
-
-def symmetric_branch(p: Params, u: Policy, at: Industry, Omega: Float[Array, " n"]) -> Branch:
-    """The symmetric state at each strength, with the largest growth rate of the autodiff Jacobian."""
-
-    def rate(v: Scalar) -> Scalar:
-        return jnp.max(growth_rates(p, u, at, on_default_path(p, u, at, v), jnp.ones_like(v) / p.N))
-
-    return Branch(Omega, jnp.full_like(Omega, 1 / p.N), lax.map(rate, Omega))
 
 
 def settle(

@@ -1,7 +1,8 @@
 r"""Claims C1.1 to C1.12 as margins, positive where they hold. The number of providers is an input of each."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 
 import equinox as eqx
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxecon.core.model import Claim, Expectation, claim_of_parts, part_of
+from jaxecon.core.model import Claim, Expectation, Joint, Part, claim_of_parts, parts_of
 from jaxecon.models.intelligence_capital import (
     agents,
     bifurcation,
@@ -26,7 +27,8 @@ Scalar = Float[Array, ""]
 Margins = Mapping[str, Scalar]
 # Relative to the threshold of the flywheel: the six strengths of C1.7.
 STRENGTHS = (0.9, 0.95, 0.98, 1.02, 1.05, 1.1)
-COMPUTE_GROWTH = jnp.log(4.7)
+# Training compute grows 4.7 times a year (calibration targets).
+COMPUTE_GROWTH = math.log(4.7)
 
 
 def _solved(p: Params, u: Policy, **static: int | str) -> tuple[Params, Equilibrium]:
@@ -37,6 +39,17 @@ def _solved(p: Params, u: Policy, **static: int | str) -> tuple[Params, Equilibr
 def _where(good: Array, margins: Margins) -> Margins:
     """The margins where everything was solved; not a number elsewhere, so that the draw counts as unsolved."""
     return {k: jnp.where(good, v, jnp.nan) for k, v in margins.items()}
+
+
+def _alone(p: Params) -> Params:
+    """The same industry without an outside good."""
+    return eqx.tree_at(lambda q: q.o, p, jnp.zeros_like(p.o))
+
+
+def _free_logit(p: Params, u: Policy) -> Array:
+    """Where (1.6) is stated: logit demand, and no policy that moves prices or the cost of compute."""
+    free = (u.compute_tax == 0) & (u.investment_subsidy == 0) & (u.price_cap >= market.NO_CAP)
+    return free & (p.pricing == "logit")
 
 
 # C1.1, C1.2, C1.12: depreciation ---------------------------------------------------------------------------
@@ -54,8 +67,8 @@ def _all_rivals(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
 
 
 def _asset(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
-    """C1.2, C1.12 and (1.6) among 25 providers."""
-    q, eq = _solved(p, u, N=25, timing="two_stage")
+    """C1.2, C1.12 and (1.6) among 25 providers and no outside good."""
+    q, eq = _solved(_alone(p), u, N=25, timing="two_stage")
     at = eq.industry
 
     def cross(response: str) -> Scalar:
@@ -70,17 +83,19 @@ def _asset(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
         return jnp.log(market.rent(q, u, s[0]))
 
     slope = jax.jvp(rent, (jnp.zeros_like(at.s),), (jnp.ones_like(at.s),))[1]
-    growth = (q.gamma - at.eps_D(q)) * COMPUTE_GROWTH.astype(at.s.dtype)
+    growth = (q.gamma - at.eps_D(q)) * COMPUTE_GROWTH
     half_life = jnp.log(2.0) / (q.delta_0 - cross("fixed") * growth)
     return _where(eq.status == 0, {
         "C1.2a": 1e-10 - jnp.abs(cross("fixed") + q.theta * (1 - at.s)),
         "C1.2b": 0.005 - jnp.abs(cross("fixed") + 2.4),
         "C1.2c": 1e-8 - jnp.abs(cross("bertrand") - slope),
         "C1.2d": 5e-4 - jnp.abs(cross("bertrand") + 2.396),
-        "C1.12a": 0.05 - jnp.abs(12 * half_life - 3.26),
+        "C1.12a": 0.05 - jnp.abs(12 * half_life - 3.3),
         "C1.12b": 365 * half_life / 35,
         "C1.12c": 12 * half_life / 5,
-        "C1.3d": 1e-9 - jnp.abs(private_return(q, Policy(), at) / social_return(q, at) * q.chi - market.red_queen_factor(25)),
+        "C1.3d": jnp.where(
+            _free_logit(q, u), 1e-9 - jnp.abs(private_return(q, u, at) / social_return(q, at) * q.chi - market.red_queen_factor(25)), jnp.nan
+        ),
     })  # fmt: skip
 
 
@@ -89,7 +104,7 @@ def _asset(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
 
 def _race(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     """(1.6) in both timings, the side of phi(N) on which chi lies against the side of the planner on which the race ends, chi = 1."""
-    p = eqx.tree_at(lambda q: q.o, p, jnp.zeros_like(p.o))
+    p = _alone(p)
     two, eq = _solved(p, u, timing="two_stage")
     one, other = _solved(p, u, timing="simultaneous")
     factor = market.red_queen_factor(p.N)
@@ -101,8 +116,7 @@ def _race(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     # On which side: the logarithms agree in sign, and their product is positive.
     apart = jnp.log(factor / p.chi)
     race = (1 + p.nu) * (eq.industry.ln_C - eq.planner.ln_C)
-    neutral = (u.compute_tax == 0) & (u.investment_subsidy == 0) & (u.price_cap >= market.NO_CAP)
-    return _where((eq.status == 0) & (other.status == 0) & neutral & (p.pricing == "logit"), {
+    return _where((eq.status == 0) & (other.status == 0) & _free_logit(p, u), {
         "C1.3a": 1e-9 - jnp.abs(ratio(two, eq) * p.chi / factor - 1),
         "C1.3b": 1e-9 - jnp.abs(ratio(one, other) * p.chi - 1),
         "C1.3c": jnp.sign(apart) * race,
@@ -197,9 +211,7 @@ def _duopoly(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
         phi = flywheel.stabilizing_sharing(q, u, at, three)
         v = eqx.tree_at(lambda w: w.data_sharing, u, phi)
         level = flywheel.on_default_path(q, v, at._replace(s=jnp.ones_like(star) / N), three)
-        rate = bifurcation.symmetric_growth(
-            bifurcation.Where(q, v, at._replace(s=jnp.ones_like(star) / N)), level.Omega
-        )
+        rate = bifurcation.symmetric_growth(flywheel.Where(q, v, at._replace(s=jnp.ones_like(star) / N)), level.Omega)
         return phi, jnp.where(phi > 0, rate / p.delta_D, 0.0)
 
     pairs = {N: sharing(N) for N in (2, 5)}
@@ -291,16 +303,9 @@ def _large_numbers(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
 
 # The table -------------------------------------------------------------------------------------------------
 
-Joint = Callable[[Params, Policy, PRNGKeyArray], Margins]
-Part = tuple[str, str, Expectation, str]
-
-
-def _parts(joint: Joint, parts: list[Part], **limits) -> list[Claim]:
-    return [Claim(i, text, g, e, part_of(joint, i), **limits) for i, text, e, g in parts]
-
 
 def _group(joint: Joint, id: str, statement: str, grade: str, expectation: Expectation, parts: list[Part], note: str = "", **limits) -> Claim:  # fmt: skip
-    return claim_of_parts(id, statement, grade, expectation, _parts(joint, parts, **limits), joint=joint, note=note)
+    return claim_of_parts(id, statement, grade, expectation, parts_of(joint, parts, **limits), joint=joint, note=note)
 
 
 CLAIMS = (
@@ -312,13 +317,13 @@ CLAIMS = (
         ("C1.2d", "-2.396 with re-equilibrated prices", "calibrated", "R"),
     ]),
     claim_of_parts("C1.3", "Red Queen: private over social return above one iff chi < phi(N)", "R", "exact", [
-        *_parts(_race, [
+        *parts_of(_race, [
             ("C1.3a", "two-stage race: the ratio is phi(N)/chi", "exact", "R"),
             ("C1.3b", "simultaneous race: the ratio is 1/chi", "exact", "R"),
             ("C1.3c", "the race ends above the planner's compute iff chi < phi(N)", "exact", "R"),
         ]),
-        *_parts(_asset, [("C1.3d", "25 providers: the ratio is phi(25)/chi", "exact", "R")]),
-        *_parts(_race, [
+        *parts_of(_asset, [("C1.3d", "25 providers: the ratio is phi(25)/chi", "exact", "R")]),
+        *parts_of(_race, [
             ("C1.3e", "ln(phi(N)/chi): over-investment where positive", "region", "R"),
             ("C1.3f", "no Red Queen where capability counts in full (chi = 1)", "exact", "R"),
         ]),
@@ -363,7 +368,7 @@ CLAIMS = (
         ("C1.11b", ".125 and .059 at eps_D = 2/3", "calibrated", "R"),
     ], cost="path", max_draws=4096),
     _group(_asset, "C1.12", "half-life of value 3.3 months at compute growth ln 4.7 a year", "R", "baseline", [
-        ("C1.12a", "3.26 months within .05, N = 25", "calibrated", "R"),
+        ("C1.12a", "3.3 months within .05, N = 25", "calibrated", "R"),
         ("C1.12b", "half-life over the 35 days that a model stays at rank 1", "report", "E"),
         ("C1.12c", "half-life over the five months that a model stays in the top five", "report", "E"),
     ]),

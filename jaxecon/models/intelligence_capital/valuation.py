@@ -24,11 +24,6 @@ def depreciation(p: Params, u: Policy, at: Industry) -> Scalar:
     return p.delta_0 - cross_depreciation(p, u, at) * p.g
 
 
-def asset_value(p: Params, u: Policy, at: Industry) -> Scalar:
-    r"""$v_i/(r + \delta_i)$, the value on a balanced path."""
-    return market.rent(p, u, at.s, at.margin) / (p.r + depreciation(p, u, at))
-
-
 def discounted_value(p: Params, u: Policy, at: Industry) -> Scalar:
     r"""Discounted rent of a model that stands still while rivals grow at g: $\int v(t) e^{-(r + \delta_0) t} dt$.
 

@@ -1,6 +1,6 @@
 r"""Claims C2.1 to C2.9 as margins, positive where they hold."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxecon.core.model import Claim, Expectation, claim_of_parts, part_of
+from jaxecon.core.model import Claim, Expectation, Joint, Part, claim_of_parts, parts_of
 from jaxecon.models.quasi_public_goods import data, market
 from jaxecon.models.quasi_public_goods.equilibrium import equilibrium, outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
@@ -156,23 +156,10 @@ def _disclosure(p: Params, u: Policy, key: Array) -> Array:
     return EXACT - jnp.abs(slope - (data.disclosure_threshold(p) - p.pi_d) * p.D_p)
 
 
-Joint = Callable[[Params, Policy, Array], Mapping[str, Array]]
-
-
-def _part(joint: Joint, id: str, statement: str, expectation: Expectation, grade: str = "R") -> Claim:
-    return Claim(id, statement, grade, expectation, part_of(joint, id), max_draws=DRAWS[joint])
-
-
 def _group(
-    joint: Joint,
-    id: str,
-    statement: str,
-    grade: str,
-    expectation: Expectation,
-    parts: list[tuple[Any, ...]],
-    note: str = "",
+    joint: Joint, id: str, statement: str, grade: str, expectation: Expectation, parts: list[Part], note: str = ""
 ) -> Claim:
-    made = [_part(joint, *x) for x in parts]
+    made = parts_of(joint, parts, max_draws=DRAWS[joint])
     return claim_of_parts(id, statement, grade, expectation, made, joint=joint, note=note)
 
 
@@ -208,15 +195,15 @@ CLAIMS = (
         ("C2.5b", "support .2 alone", "region", "D"),
     ]),
     _group(_regimes, "C2.6", "openness raises static welfare and equity and weakens the frontier incentive", "R", "baseline", [
-        ("C2.6a", "mandate .5 raises welfare", "baseline"),
-        ("C2.6b", "mandate .5 lowers the access Gini", "baseline"),
-        ("C2.6c", "mandate .5 lowers closed profit, hence innovation", "baseline"),
+        ("C2.6a", "mandate .5 raises welfare", "baseline", "R"),
+        ("C2.6b", "mandate .5 lowers the access Gini", "baseline", "R"),
+        ("C2.6c", "mandate .5 lowers closed profit, hence innovation", "baseline", "R"),
     ]),
     _group(_regimes, "C2.7", "mandates backfire below a break-even spillover that depends on leakage", "R", "region", [
-        ("C2.7a", "without spillovers the mandate lowers welfare", "region"),
-        ("C2.7b", "break-even scale of the spillovers, baseline 1", "report"),
-        ("C2.7c", "rise of the break-even at five times the leakage", "report"),
+        ("C2.7a", "without spillovers the mandate lowers welfare", "region", "R"),
+        ("C2.7b", "break-even scale of the spillovers, baseline 1", "report", "R"),
+        ("C2.7c", "rise of the break-even at five times the leakage", "report", "R"),
     ]),
     Claim("C2.8", "disclosure raises welfare at 0 iff pi_d < beta b D_0^(beta - 1)", "S", "exact", _disclosure),
-    _part(_planner, "C2.9", "Mohring-Harwitz: congestion charges pay for capacity at the planner's optimum", "exact", "S"),
+    *parts_of(_planner, [("C2.9", "Mohring-Harwitz: congestion charges pay for capacity at the planner's optimum", "exact", "S")], max_draws=DRAWS[_planner]),
 )  # fmt: skip
