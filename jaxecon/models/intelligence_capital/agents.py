@@ -131,7 +131,7 @@ def reconsider(w: World, provider: Array, odds: Array, alive: Array, draw: Array
     if smooth:
         stay = provider * alive * (1 - rate)
         return stay + (1 - jnp.sum(stay)) * odds
-    lost = (alive[provider] == 0) if alive.shape[0] > 64 else _looked_up(alive, provider) == 0
+    lost = _looked_up(alive, provider) == 0
     # A firm that lost its provider uses the whole of the unit interval, another the part below `rate`.
     moves = lost | (draw < rate)
     return jnp.where(moves, drawn(odds, jnp.where(lost, draw, draw / rate)), provider)
