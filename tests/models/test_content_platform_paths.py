@@ -49,6 +49,7 @@ def test_the_path_rests_at_the_static_equilibrium():
         assert float(getattr(x, n)[-1]) == pytest.approx(float(getattr(o, n)), rel=1e-8), n
 
 
+@pytest.mark.slow
 def test_the_path_is_right_to_first_order():
     """Halving the step halves the error against a much finer path."""
     time = jnp.linspace(0.0, 4.0, 5)
@@ -144,6 +145,7 @@ def test_pareto_surface():
 # Agents ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_agents_settle_at_the_equilibrium():
     """20 000 creators and buyers rest within sampling error of the static equilibrium; runs are reproducible and a smooth run is near."""
     p = dataclasses.replace(P, chi=jnp.asarray(0.0), delta=jnp.asarray(0.5))
@@ -171,6 +173,7 @@ def test_agents_converge_to_the_limit():
     assert -0.75 < np.log(gaps[1] / gaps[0]) / np.log(16) < -0.3
 
 
+@pytest.mark.slow
 def test_smooth_agents_have_a_gradient():
     def end(w):
         return agents.run(jax.random.key(0), dataclasses.replace(P, w_0=w), U, 300, 6, True).active_creators[-1]

@@ -213,6 +213,7 @@ def test_welfare_gradient_equals_differences_for_every_parameter_and_instrument(
         assert abs(a - b) < 1e-5 * (1 + abs(b)), (n, a, b)
 
 
+@pytest.mark.slow
 def test_one_sign_change_and_several_starts():
     """(5.5) on ln a in [-5, 5] over 64 worlds; inner solutions do not depend on the start."""
     grid = np.linspace(-5, 5, 41)
@@ -264,6 +265,7 @@ def test_partial_equilibrium():
     np.testing.assert_array_equal(np.asarray(ev.outcomes.wage), 1.0)
 
 
+@pytest.mark.slow
 def test_planner_is_decentralized_exactly_by_three_instruments():
     """Perfect identification, cert = 0: (tax, prov, f = 1) from the planner's allocation; market without failures."""
 

@@ -341,6 +341,7 @@ def test_data_sharing_that_stabilizes(at):
 # Claims ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_claims_at_the_baseline():
     """Every claim of the specification but the agents' (its own test) holds at the baseline; the exact ones hold in the whole box."""
     cheap = [c.id for c in MODEL.claims if c.cost != "agents"]

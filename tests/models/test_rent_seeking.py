@@ -335,6 +335,7 @@ def test_kyle():
     assert rents[0] == pytest.approx(1.5, rel=1e-3) and rents[0] > rents[1] > rents[2] and rents[2] < 0.011
 
 
+@pytest.mark.slow
 def test_claims_at_the_baseline():
     """Verdicts as stated; C6.8a fails at the baseline, where next to nobody manipulates."""
     found = claims_of(

@@ -307,6 +307,7 @@ def test_fee_is_a_charge():
         np.testing.assert_allclose(float(getattr(one.outcomes, name)), float(getattr(two.outcomes, name)), atol=1e-10)
 
 
+@pytest.mark.slow
 def test_market_maximizes_welfare_at_a_given_penalty(baseline):
     """At fixed Phi no shift of a cutoff raises W (the planner's theorem of (3.2))."""
     p, u = MODEL.params(), MODEL.policy()
@@ -358,6 +359,7 @@ def test_other_starts_find_the_same_equilibrium(baseline):
         )
 
 
+@pytest.mark.slow
 def test_hollow_middle_and_modes(key):
     p, u = MODEL.params(), MODEL.policy()
     run = jax.jit(lambda p: (claims_of.shape_claims(p, u, key)["C3.2a"], claims_of.two_modes(p, u, key)))

@@ -201,6 +201,7 @@ def test_instruments_act(key):
     assert free.active[69] - free.active_humans[69] > 0.9
 
 
+@pytest.mark.slow
 def test_same_code_for_many_agents_and_both_precisions(key):
     with jax.enable_x64(False):
         single = jax.tree.map(lambda v: jnp.asarray(v, jnp.float32), Params())

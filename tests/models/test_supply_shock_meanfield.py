@@ -43,6 +43,7 @@ def _static(p, chi_free_mass):
     return a, mean_field.market_accounts(SKILL, p, U, chi_free_mass, a)
 
 
+@pytest.mark.slow
 def test_assignment_agrees_with_the_cutoffs_of_layer_1_at_a_uniform_law():
     """Two solvers of the same market: nodal prices with logit choice, and cutoffs by indifference."""
     uniform = jnp.full(200, 1 / 200)
@@ -58,6 +59,7 @@ def test_assignment_agrees_with_the_cutoffs_of_layer_1_at_a_uniform_law():
         assert abs(float(acc["accounts_gap"])) < 1e-12
 
 
+@pytest.mark.slow
 def test_assignment_solves_the_concave_program():
     """Independent route: at beta = chi = 0 total surplus is the best over a fine piecewise linear program (SciPy)."""
     p = Params(n_cells=16, beta=0.0, chi=0.0)
@@ -104,6 +106,7 @@ def test_assignment_solves_the_concave_program():
     assert float(acc["welfare"]) <= surplus + 2e-5
 
 
+@pytest.mark.slow
 def test_payoff_is_the_derivative_of_the_potential_without_externalities():
     """dV/dmass of a cell equals its payoff at beta = chi = 0, charges and maintenance included, and not otherwise."""
     mass = jnp.asarray(np.random.default_rng(2).dirichlet(3 * np.ones(CELLS)))
@@ -159,6 +162,7 @@ def test_initial_law_is_a_rest_point_without_ai():
     assert float(jnp.max(path.ai_share)) == 0.0
 
 
+@pytest.mark.slow
 def test_free_energy_falls_in_the_potential_game_and_rises_by_how_much_otherwise():
     rises = jax.jit(claims_meanfield.largest_rise)
     for p in [_params(), *_draws(2, seed=7)]:
