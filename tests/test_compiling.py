@@ -1,12 +1,15 @@
 """Compiler options: the same numbers, and barriers that are neither lost nor unknown to the compiler."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
-from jaxecon.core.compiling import TESTED, _options, quick_jit, wide_jit
+from jaxecon.core import compiling
+from jaxecon.core.compiling import TESTED, _options, quick_jit, release_programs, wide_jit
 
 
 def _loop(x):
@@ -55,3 +58,26 @@ def test_barriers_hold():
 
 def test_no_options_for_other_devices():
     assert _options("gpu", None) == _options("gpu", 0) == {}
+
+
+def test_programs_are_released_only_where_they_crowd_the_process_and_no_other_thread_compiles(monkeypatch):
+    program = jax.jit(lambda x: x + 1)
+    assert program(1) == 2 and program._cache_size() == 1
+    monkeypatch.setattr(compiling, "crowded", lambda: False)
+    release_programs()
+    monkeypatch.setattr(compiling, "crowded", lambda: True)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(release_programs).result()
+    assert program._cache_size() == 1
+    release_programs()
+    assert program._cache_size() == 0
+    assert program(2) == 3
+
+
+def test_a_process_is_crowded_at_half_of_its_mappings(monkeypatch):
+    assert not compiling.crowded()
+    count = compiling.Path("/proc/self/maps")
+    if not count.exists():
+        pytest.skip("only Linux counts memory mappings")
+    monkeypatch.setattr(compiling.Path, "read_text", lambda _: "20")
+    assert compiling.crowded()

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from pigou import MODEL
 
 from jaxecon import InputError, claims, plots, sensitivity, simulate, sweep
-from jaxecon.report import write_report
+from jaxecon.report import study, write_report
 from jaxecon.report.page import text
+from jaxecon.report.study import Sizes
 
 
 def _assert_labelled(figure: Figure, panels: int = 1) -> None:
@@ -185,6 +186,18 @@ def test_a_failing_piece_is_shown_and_loses_nothing_else(written):
     assert "no <b>such</b> study" in parsed.words and "no &lt;b&gt;such" in page
     assert "<i>co</i>" not in page and "Pigou & <i>co</i>" in parsed.words
     assert list(data["failed"]) == ["study: broken"]
+
+
+def test_the_report_is_the_same_where_programs_are_released_between_pieces(monkeypatch):
+    sizes = Sizes(draws=8, samples=8, seed=0, starts=1, seeds=2, steps=3, full=True)
+    released = []
+    kept = study.run_studies([MODEL], sizes, lambda _: None)[0]
+    monkeypatch.setattr(study, "crowded", lambda: True)
+    monkeypatch.setattr(study, "release_programs", lambda: released.append(True))
+    again = study.run_studies([MODEL], sizes, lambda _: None)[0]
+    assert len(released) == len(again.seconds) and again.seconds.keys() == kept.seconds.keys()
+    assert again.failed == kept.failed and again.studies == kept.studies
+    assert [c.to_dict() for c in again.claims] == [c.to_dict() for c in kept.claims]
 
 
 def test_every_claim_is_on_the_page(written):

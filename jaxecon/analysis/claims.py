@@ -25,7 +25,7 @@ from jaxecon.analysis.designs import (
     resolve,
     seed_problems,
 )
-from jaxecon.core.compiling import quick_jit, wide_jit
+from jaxecon.core.compiling import quick_jit, release_programs, wide_jit
 from jaxecon.core.errors import InputError
 from jaxecon.core.model import Claim, Model
 from jaxecon.core.results import provenance, settings
@@ -328,6 +328,7 @@ def claims(
                 found[result.id] = result
                 if progress is not None:
                     progress(len(found), len(chosen), {"id": result.id})
+            release_programs()
     return [found[name] for name in chosen]
 
 

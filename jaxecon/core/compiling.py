@@ -1,7 +1,9 @@
 """Options of the compiler: fast compilation where that is what a study waits for, and barriers that hold."""
 
 import functools
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -59,3 +61,23 @@ def quick_jit(function: Callable[..., Any], effort: int = 0) -> Callable[..., An
     effort 1 compiles in two thirds of the time and runs nearly at full speed. Call it as `wide_jit`.
     """
     return _jit(function, effort)
+
+
+def crowded() -> bool:
+    """Whether compiled programs fill half of the memory mappings that the system grants a process.
+
+    A large program takes thousands of them. Where they run out, the compiler says "Cannot allocate memory" with memory
+    free, and the process dies. Only Linux counts them so; elsewhere the answer is no.
+    """
+    try:
+        limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+        with open("/proc/self/maps", "rb") as maps:
+            return sum(1 for _ in maps) > limit // 2
+    except (OSError, ValueError):
+        return False
+
+
+def release_programs() -> None:
+    """Forget all compiled programs where they crowd the process. Off the main thread it does nothing: others may compile."""
+    if threading.current_thread() is threading.main_thread() and crowded():
+        jax.clear_caches()

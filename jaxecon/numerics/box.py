@@ -63,7 +63,7 @@ def _climb(f: Callable, x0: Array, lo: Array, hi: Array, args: PyTree, steps: in
         )  # fmt: skip
 
     # The first step evaluates the start itself: its step is zero and any value beats minus infinity.
-    t = jnp.clip((x0 - lo) / width, 0.0, 1.0)
+    t = jnp.clip((x0 - lo) / jnp.where(width > 0, width, 1.0), 0.0, 1.0)
     unknown = jnp.asarray(-jnp.inf, x0.dtype)
     t, value, g, *_ = lax.fori_loop(0, steps + 1, body, (t, unknown, zero, eye, jnp.ones((), x0.dtype)))
     slope = jnp.max(jnp.abs(g * _free(t, g, zero, one)))
@@ -82,8 +82,8 @@ def maximize_box(
 ) -> Maximum:
     """Largest value of `f(x, args)` on `[lo, hi]` over climbs from all `starts`.
 
-    `f` is differentiable where finite; points where it is not finite are never accepted. The slope is measured
-    per width of the box. No derivative passes through the climb (by the envelope theorem the derivative
+    `f` is differentiable where finite; points where it is not finite are never accepted. A variable with `lo = hi` is
+    held there, so that one program serves several sets of free variables. The slope is measured per width of the box. No derivative passes through the climb (by the envelope theorem the derivative
     of the value with respect to `args` is that of `f` at the returned point).
     """
     args = lax.stop_gradient(args)

@@ -4,10 +4,11 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import zip_longest
 from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 
@@ -17,12 +18,14 @@ from jaxecon.analysis.optimize import Optimum, optimize
 from jaxecon.analysis.sensitivity import sensitivity
 from jaxecon.analysis.simulate import simulate
 from jaxecon.analysis.sweep import sweep
+from jaxecon.core.compiling import crowded, quick_jit, release_programs
 from jaxecon.core.fields import fields_of
 from jaxecon.core.inputs import load_set, set_names
 from jaxecon.core.model import Model
 from jaxecon.core.results import provenance
 
 Announce = Callable[[str], None]
+WORKERS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,17 +116,31 @@ def run_piece(study: ModelStudy, name: str, compute: Callable[[], None], announc
 
 
 def run_studies(models: Sequence[Model], sizes: Sizes, announce: Announce) -> list[ModelStudy]:
-    """All pieces of all models, two at a time: compilation holds no lock of Python and uses little more than one core."""
+    """All pieces of all models, two at a time: compilation holds no lock of Python and uses little more than one core.
+
+    Where compiled programs crowd the process, the next piece waits until none runs and they can be released.
+    """
     studies = [ModelStudy(m, sizes, record=provenance(m, seed=sizes.seed)) for m in models]
     work = [list(pieces_of(study).items()) for study in studies]
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
 
         def one(x: tuple[ModelStudy, tuple[str, Callable[[], None]]]) -> None:
             study, (name, compute) = x
             run_piece(study, name, compute, announce)
 
         def run(pieces: Iterable[tuple[ModelStudy, tuple[str, Callable[[], None]]]]) -> None:
-            list(pool.map(one, pieces))
+            begun: list[Future[None]] = []
+            running: set[Future[None]] = set()
+            for piece in pieces:
+                if crowded():
+                    running = wait(running).not_done
+                    release_programs()
+                elif len(running) == WORKERS:
+                    running = wait(running, return_when=FIRST_COMPLETED).not_done
+                begun.append(pool.submit(one, piece))
+                running.add(begun[-1])
+            for future in begun:
+                future.result()
 
         run((study, pieces[0]) for study, pieces in zip(studies, work, strict=True))
         # The models take turns, so that the end does not wait for one of them.
@@ -174,11 +191,8 @@ def _elasticities(study: ModelStudy) -> None:
 
 
 def _study(model: Model, run: Callable[[Any, Any], Mapping[str, Any]]) -> dict[str, float]:
-    import equinox as eqx
-    import jax
-
     with jax.enable_x64(True):
-        found = jax.device_get(eqx.filter_jit(run)(model.params(), model.policy()))
+        found = jax.device_get(quick_jit(run, effort=1)(model.params(), model.policy()))
     return {k: np.asarray(v).tolist() for k, v in found.items()}
 
 

@@ -5,7 +5,9 @@ perfect. (ii) The unconstrained planner also chooses q_H; the difference is the 
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from jaxecon.core.fields import with_fields
@@ -18,6 +20,7 @@ from jaxecon.numerics.box import Maximum, maximize_box
 from jaxecon.numerics.roots import find_root
 
 Scalar = Float[Array, ""]
+Sets = tuple[tuple[str, ...], ...]
 
 
 def perfect_identification(p: Params, *, free_certification: bool = False) -> Params:
@@ -136,19 +139,38 @@ def market_welfare(p: Params, u: Policy) -> Scalar:
     return jnp.where(eq.status == 0, platform.welfare(p, u, eq.state), -jnp.inf)
 
 
-def best_policy(p: Params, u: Policy, names: tuple[str, ...], starts: int = 6, steps: int = 40) -> Maximum:
-    """Best use of the named instruments, the others as in `u`; several starts, for optima jump."""
+def best_policies(p: Params, u: Policy, sets: Sets, starts: int = 6, steps: int = 40) -> Maximum:
+    """Best use of each set of instruments, the others as in `u`: a batch over `sets`, from one program.
+
+    `x` has the instruments of all sets in the order of their first appearance. Several starts, for optima jump.
+    """
+    names = tuple(dict.fromkeys(n for free in sets for n in free))
 
     def f(x: Array, args: tuple[Params, Policy]) -> Scalar:
         return market_welfare(args[0], with_fields(args[1], names, x))
 
-    lo, hi = instrument_bounds(names, p.p_A.dtype)
-    return maximize_box(f, _spread(names, starts, lo, hi), lo, hi, (p, u), steps=steps)
+    def best(lo: Array, hi: Array) -> Maximum:
+        return maximize_box(f, _spread(starts, lo, hi), lo, hi, (p, u), steps=steps)
+
+    return jax.vmap(best)(*free_bounds(u, names, sets))
 
 
-def _spread(names: tuple[str, ...], count: int, lo: Array, hi: Array) -> Array:
+def best_policy(p: Params, u: Policy, names: tuple[str, ...], starts: int = 6, steps: int = 40) -> Maximum:
+    """Best use of the named instruments, the others as in `u`."""
+    return jax.tree.map(lambda x: x[0], best_policies(p, u, (names,), starts, steps))
+
+
+def free_bounds(u: Policy, names: tuple[str, ...], sets: Sets) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]:
+    """Bounds of the instruments `names` by set: an instrument outside of the set is held at its value in `u`."""
+    lo, hi = instrument_bounds(names, u.low_quality_tax.dtype)
+    held = lax.stop_gradient(jnp.stack([getattr(u, n) for n in names]))
+    free = jnp.asarray([[n in s for n in names] for s in sets])
+    return jnp.where(free, lo, held), jnp.where(free, hi, held)
+
+
+def _spread(count: int, lo: Array, hi: Array) -> Array:
     """Starts: the neutral point and an additive-recurrence sequence over the box."""
     golden = jnp.asarray([0.7548776662, 0.5698402910, 0.8191725134, 0.6710436067, 0.5497004779], lo.dtype)
     k = jnp.arange(1, count, dtype=lo.dtype)[:, None]
-    points = lo + (hi - lo) * ((0.5 + k * golden[: len(names)]) % 1.0)
+    points = lo + (hi - lo) * ((0.5 + k * golden[: len(lo)]) % 1.0)
     return jnp.concatenate([jnp.clip(jnp.zeros_like(lo), lo, hi)[None], points])

@@ -5,6 +5,7 @@ duty is a smooth problem over its other instruments and ln a, without a first-or
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -13,8 +14,10 @@ from jaxecon.core.fields import with_fields
 from jaxecon.models.information_pollution import platform, producers
 from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.planner import (
+    Sets,
+    best_policies,
     best_policy,
-    instrument_bounds,
+    free_bounds,
     market_welfare,
 )
 from jaxecon.models.information_pollution.solver import inner_conditions, inner_start, solve_inner
@@ -23,6 +26,9 @@ from jaxecon.numerics.roots import attach_derivative
 
 Scalar = Float[Array, ""]
 TAX, PROV, DUTY, COMPUTE = "low_quality_tax", "provenance", "fiduciary_duty", "ai_compute_tax"
+LOWEST_LN_A, HIGHEST_LN_A = -6.0, 5.0
+# Starts (ln a, tax, provenance); what a set holds fixed is held by the bounds.
+STARTS = ((-0.3, 0.1, 0.1), (-0.5, 0.5, 0.5), (0.1, 1.0, 0.8), (-1.5, 0.0, 0.6), (-2.5, 0.3, 0.9))
 
 
 def moderated_welfare(p: Params, u: Policy, ln_a: Scalar) -> Scalar:
@@ -36,74 +42,64 @@ def moderated_welfare(p: Params, u: Policy, ln_a: Scalar) -> Scalar:
     return jnp.where(good & (s.A > 0), platform.welfare(p, u, s), -jnp.inf)
 
 
-def _duty_tax(x: Array, args: tuple[Params, Policy]) -> Scalar:
-    return moderated_welfare(args[0], with_fields(args[1], (TAX,), x[1:]), x[0])
-
-
-def _duty_prov(x: Array, args: tuple[Params, Policy]) -> Scalar:
-    return moderated_welfare(args[0], with_fields(args[1], (PROV,), x[1:]), x[0])
-
-
-def _duty_both(x: Array, args: tuple[Params, Policy]) -> Scalar:
+def _dutiful_welfare(x: Float[Array, "3"], args: tuple[Params, Policy]) -> Scalar:
     return moderated_welfare(args[0], with_fields(args[1], (TAX, PROV), x[1:]), x[0])
 
 
-def _duty_only(x: Array, args: tuple[Params, Policy]) -> Scalar:
-    return moderated_welfare(args[0], args[1], x[0])
+def best_with_duty(p: Params, u: Policy, sets: Sets, steps: int = 40) -> Maximum:
+    """Best `(ln a, tax, provenance)` when the platform serves welfare (f = 1): a batch over `sets`, from one program.
 
-
-_WITH_DUTY = {(): _duty_only, (TAX,): _duty_tax, (PROV,): _duty_prov, (TAX, PROV): _duty_both}
-
-
-def best_with_duty(p: Params, u: Policy, names: tuple[str, ...] = (), steps: int = 40) -> Maximum:
-    """Best `(ln a, instruments)` when the platform serves welfare (f = 1) and `names` of tax, provenance are free."""
+    Each set names which of tax and provenance are free; the other stays as in `u`.
+    """
     dtype = p.p_A.dtype
-    lo, hi = instrument_bounds(names, dtype)
-    starts = {
-        (): [[-0.3], [-2.5], [0.5]],
-        (TAX,): [[-0.3, 0.1], [-1.0, 0.6], [0.2, 1.5]],
-        (PROV,): [[-0.3, 0.1], [-1.0, 0.5], [-0.5, 0.9]],
-        (TAX, PROV): [[-0.3, 0.1, 0.1], [-0.5, 0.5, 0.5], [0.1, 1.0, 0.8], [-1.5, 0.0, 0.6]],
-    }[names]
-    ends = jnp.asarray([-6.0], dtype), jnp.asarray([5.0], dtype)
     u = eqx.tree_at(lambda q: q.fiduciary_duty, u, jnp.ones_like(u.fiduciary_duty))
-    lo, hi = jnp.concatenate([ends[0], lo]), jnp.concatenate([ends[1], hi])
-    return maximize_box(_WITH_DUTY[names], jnp.asarray(starts, dtype), lo, hi, (p, u), steps=steps)
+    starts = jnp.asarray(STARTS, dtype)
 
+    def best(lo: Array, hi: Array) -> Maximum:
+        lo = jnp.concatenate([jnp.asarray([LOWEST_LN_A], dtype), lo])
+        hi = jnp.concatenate([jnp.asarray([HIGHEST_LN_A], dtype), hi])
+        return maximize_box(_dutiful_welfare, starts, lo, hi, (p, u), steps=steps)
 
-def best_value(p: Params, u: Policy, names: tuple[str, ...]) -> Scalar:
-    """Highest welfare that the named instruments of (tax, provenance, fiduciary duty) reach, the others as in `u`."""
-    if DUTY in names:
-        return best_with_duty(p, u, tuple(n for n in (TAX, PROV) if n in names)).value
-    return best_policy(p, u, names).value
+    return jax.vmap(best)(*free_bounds(u, (TAX, PROV), sets))
 
 
 FAILURES = {"platform": (TAX, PROV), "verification": (TAX, DUTY), "externality": (PROV, DUTY)}
 
 
-def failure_gaps(p: Params, u: Policy, planner: Scalar, names: tuple[str, ...] = tuple(FAILURES)) -> dict[str, Scalar]:
+def failure_gaps(p: Params, u: Policy, planner: Scalar) -> dict[str, Scalar]:
     r"""gap(S) = W(planner) - max over instruments in S: the failure that S leaves alone [R].
 
     `p` should have perfect identification and cert = 0, where all three together leave none.
     """
-    return {n: planner - best_value(p, u, FAILURES[n]) for n in names}
+    left_alone = {n: s for n, s in FAILURES.items() if DUTY in s}
+    dutiful = best_with_duty(p, u, tuple(tuple(n for n in s if n != DUTY) for s in left_alone.values())).value
+    values = dict(zip(left_alone, dutiful, strict=True)) | {
+        n: best_policy(p, u, s).value for n, s in FAILURES.items() if DUTY not in s
+    }
+    return {n: planner - values[n] for n in FAILURES}
+
+
+def best_singles(p: Params, u: Policy, *, starts: int = 6, steps: int = 40) -> dict[str, Scalar]:
+    """Highest welfare that tax, provenance and fiduciary duty reach, each alone, the others as in `u`."""
+    alone = best_policies(p, u, ((TAX,), (PROV,)), starts, steps).value
+    return {TAX: alone[0], PROV: alone[1], DUTY: best_with_duty(p, u, ((),)).value[0]}
 
 
 def superadditivity(p: Params, u: Policy) -> dict[str, Scalar]:
     """Joint gain of (tax, provenance, duty) less the sum of single gains: at own optima and at the joint optimum."""
-    base = market_welfare(p, u)
-    joint = best_with_duty(p, u, (TAX, PROV))
-    duty = best_with_duty(p, u).value - base
-    tax = best_policy(p, u, (TAX,), starts=3, steps=25).value - base
-    prov = best_policy(p, u, (PROV,), starts=3, steps=25).value - base
-    tax_joint = market_welfare(p, with_fields(u, (TAX,), joint.x[1:2])) - base
-    prov_joint = market_welfare(p, with_fields(u, (PROV,), joint.x[2:3])) - base
-    gain = joint.value - base
+    dutiful = best_with_duty(p, u, ((TAX, PROV), ()))
+    joint, duty = (jax.tree.map(lambda x, k=k: x[k], dutiful) for k in range(2))
+    alone = best_policies(p, u, ((TAX,), (PROV,)), starts=3, steps=25).value
+    # Nothing; then the tax and the provenance of the joint optimum, each without the others.
+    places = jnp.stack([jnp.stack([u.low_quality_tax, u.provenance])] * 3)
+    places = places.at[1, 0].set(joint.x[1]).at[2, 1].set(joint.x[2])
+    base, tax_joint, prov_joint = jax.vmap(lambda x: market_welfare(p, with_fields(u, (TAX, PROV), x)))(places)
+    gain, duty_gain = joint.value - base, duty.value - base
     return {
         "joint": gain,
-        "tax": tax,
-        "provenance": prov,
-        "duty": duty,
-        "own_optima": gain - tax - prov - duty,
-        "joint_optimum": gain - tax_joint - prov_joint - duty,
+        "tax": alone[0] - base,
+        "provenance": alone[1] - base,
+        "duty": duty_gain,
+        "own_optima": gain - jnp.sum(alone - base) - duty_gain,
+        "joint_optimum": gain - (tax_joint - base) - (prov_joint - base) - duty_gain,
     }
