@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxecon.economics.inequality import gini, herfindahl
+from jaxecon.economics.inequality import gini, gini_of_ranked, herfindahl
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +23,18 @@ def test_gini_is_the_mean_absolute_difference():
     assert float(gini(jnp.zeros(5), jnp.ones(5))) == 0.0
     # One of n holds everything.
     np.testing.assert_allclose(float(gini(jnp.asarray([0.0, 0, 0, 1]), jnp.ones(4))), 0.75)
+
+
+def test_gini_of_ranked_values_and_a_few_more_is_the_gini():
+    rng = np.random.default_rng(3)
+    x, few = np.sort(rng.lognormal(0.0, 1.0, 200)), rng.lognormal(0.5, 1.0, 4)
+    x[:5] = 0.0
+    w, numbers = rng.uniform(0.0, 2.0, 200), rng.uniform(0.0, 30.0, 4)
+    w[50:60] = 0.0
+    whole = gini(jnp.asarray(np.append(x, few)), jnp.asarray(np.append(w, numbers)))
+    parts = gini_of_ranked(jnp.asarray(x), jnp.asarray(w), jnp.asarray(few), jnp.asarray(numbers))
+    np.testing.assert_allclose(float(parts), float(whole), rtol=1e-12)
+    assert float(gini_of_ranked(jnp.zeros(3), jnp.ones(3), jnp.zeros(1), jnp.ones(1))) == 0.0
 
 
 def test_gini_gradient():

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxecon.core.fields import series
 from jaxecon.core.model import Agents
-from jaxecon.economics.inequality import gini, herfindahl
+from jaxecon.economics.inequality import gini_of_ranked, herfindahl
 from jaxecon.models.content_platform.dynamics import State as Stock
 from jaxecon.models.content_platform.dynamics import inherited, learnt, opening, synthetic_share
 from jaxecon.models.content_platform.market import (
@@ -31,20 +31,21 @@ from jaxecon.models.content_platform.market import (
 )
 from jaxecon.models.content_platform.params import Params, Policy
 from jaxecon.models.content_platform.solver import start
-from jaxecon.numerics.agents import choice_weights, indicator, normals, simulate, uniforms
+from jaxecon.numerics.agents import indicator, normals, simulate, uniforms
 
 Scalar = Float[Array, ""]
 J = TYPES + 1
 
 
 class Population(NamedTuple):
-    """What does not change: buyers' tastes, creators' types (weights `[h, n]`) and outside incomes."""
+    """What does not change: buyers' tastes, creators' types (weights `[h, n]`) and outside incomes with their ascending order."""
 
     a: Float[Array, " n"]
     b: Float[Array, " n"]
     alpha: Float[Array, " n"]
     of_type: Float[Array, "h n"]
     outside: Float[Array, " n"]
+    order: Int[Array, " n"]
 
 
 class State(NamedTuple):
@@ -85,7 +86,9 @@ def draw(key: PRNGKeyArray, p: Params, n: int) -> Population:
     share = jnp.clip(uniforms(keys[3], n, p.alpha.dtype), 1e-6, 1 - 1e-6)
     of_type = (jnp.arange(TYPES)[:, None] == (jnp.arange(n) % TYPES)[None, :]).astype(p.alpha.dtype)
     outside = p.w_0 + p.s_e * (jnp.log(share) - jnp.log1p(-share))
-    return Population(p.mu_a + p.sd_a * a, p.mu_b + p.sd_b * b, p.alpha * jnp.exp(p.sd_alpha * z), of_type, outside)
+    tastes = p.mu_a + p.sd_a * a, p.mu_b + p.sd_b * b, p.alpha * jnp.exp(p.sd_alpha * z)
+    # The draws' own order: the same for all parameters, so that it has no derivative.
+    return Population(*tastes, of_type, outside, jnp.argsort(share))
 
 
 def item_probabilities(
@@ -107,6 +110,23 @@ def item_probabilities(
     return odds / total, jnp.log(total) + top
 
 
+def buyers_by_item(
+    one: Float[Array, "j n"], number: Float[Array, " j"], draw: Float[Array, " n"], smooth: bool
+) -> Float[Array, " j"]:
+    """Buyers who take an item of each type, from the probabilities of `one` item and one uniform draw a buyer.
+
+    The expected number if smooth, else a count by inverse distribution: who draws below the summed probability of the
+    types up to j, but not below that of the types before.
+    """
+    if smooth:
+        return number * jnp.sum(one, axis=1)
+    below, counts = jnp.zeros_like(draw), []
+    for j in range(J):
+        below = below + number[j] * one[j]
+        counts.append(jnp.sum((draw < below).astype(draw.dtype)))
+    return jnp.diff(jnp.stack(counts), prepend=0.0)
+
+
 def step_of(p: Params, u: Policy, who: Population, smooth: bool):
     """The rule of one period."""
     n = who.a.shape[0]
@@ -114,6 +134,7 @@ def step_of(p: Params, u: Policy, who: Population, smooth: bool):
     base = with_generators(frame(p, u), jnp.asarray(p.K, p.alpha.dtype))
     zero = jnp.zeros_like(p.alpha)
     moves = -jnp.expm1(-p.entry_rate)
+    ranked = jnp.maximum(who.outside[who.order], 0.0)
 
     def period(s: State, key: PRNGKeyArray, t: Int[Array, ""]) -> tuple[State, dict[str, Array]]:
         del t
@@ -125,9 +146,7 @@ def step_of(p: Params, u: Policy, who: Population, smooth: bool):
         level = p.rho * jnp.log(s.exposure) - p.omega * jnp.log1p(jnp.sum(number[:TYPES]) + p.flood * f.K)
         one, inclusive = item_probabilities(who, known, s.price, level, number)
         # Each buyer takes a type of item (or none), then one of its items at random.
-        by_type = jnp.concatenate([one * number[:, None], jnp.exp(-inclusive)[None]])
-        taken = choice_weights(by_type, uniforms(choice, n, p.alpha.dtype), smooth)[:J]
-        sold = buyers * jnp.sum(taken, axis=1)
+        sold = buyers * buyers_by_item(one, number, uniforms(choice, n, p.alpha.dtype), smooth)
         units = sold / jnp.where(number > 0, number, 1.0)
         # Means over buyers of s and s^2, weighted by 1, alpha, a, b: two products of matrices.
         by = jnp.stack([jnp.ones_like(who.a), who.alpha, who.a, who.b], axis=1) / n
@@ -162,8 +181,9 @@ def step_of(p: Params, u: Policy, who: Population, smooth: bool):
         )
         new = exposure(p, u, share, jnp.append(stock.active, f.K))
         revenue = s.price * sold
-        incomes = s.active * mine + (1 - s.active) * who.outside
-        people = jnp.append(jnp.full(n, creators), f.K)
+        # Creators who are active earn what their type earns, the others their own outside income.
+        outsiders = creators * (1 - s.active)[who.order]
+        held = profit.at[:TYPES].set(jnp.maximum(profit[:TYPES], 0.0))
         statistics = {
             "active_creators": jnp.sum(number[:TYPES]),
             "creative_share": number[:TYPES] @ (human[1] / (human[0] + human[1])) / jnp.sum(number[:TYPES]),
@@ -173,7 +193,7 @@ def step_of(p: Params, u: Policy, who: Population, smooth: bool):
             "ai_price": s.price[TYPES],
             "consumer_surplus": p.Mkt * jnp.mean(inclusive / who.alpha),
             "mean_income": number[:TYPES] @ profit[:TYPES] / jnp.sum(number[:TYPES]),
-            "gini_income": gini(jnp.append(jnp.maximum(incomes, 0.0), profit[TYPES]), people),
+            "gini_income": gini_of_ranked(ranked, outsiders, held, number),
             "hhi": herfindahl(s.price * units / jnp.sum(revenue), number),
             "ai_technical_quality": ai[0],
             "ai_creative_quality": ai[1],
