@@ -11,7 +11,7 @@ from scipy.stats import norm, qmc
 
 from benchmarks.peers import content_platform as peer
 from jaxecon import claims as claims_of
-from jaxecon import load
+from jaxecon import evaluate, load
 from jaxecon.analysis.batch import Response, evaluate_rows
 from jaxecon.analysis.designs import prior_draws
 from jaxecon.core.compiling import quick_jit
@@ -232,3 +232,12 @@ def test_a_peak_in_the_number_of_generators_where_overload_is_strong():
     p = dataclasses.replace(P, omega=jnp.asarray(1.5), flood=jnp.asarray(3.0))
     margin = quick_jit(lambda p: claims.arrival_claims(p, U, jax.random.key(0)))(p)
     assert float(margin["C4.9c"]) > 0.5 and float(margin["C4.9d"]) == 12
+
+
+def test_claims_on_unsolved_markets_are_not_evaluated():
+    """Where exposure tips no market is solved; the closed form of a single seller does not need one."""
+    p = dataclasses.replace(P, rho=jnp.asarray(1.25), kappa=jnp.asarray(1.0))
+    assert not bool(evaluate(MODEL, p, U).solved)
+    found = quick_jit(lambda p: claims.commission_claims(p, U, None) | claims.logit_claims(p, U, None))(p)
+    assert {k for k, v in found.items() if not jnp.isnan(v)} == {"C4.2b"}, found
+    assert float(found["C4.2b"]) > 0

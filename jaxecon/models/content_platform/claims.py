@@ -25,6 +25,11 @@ def _like(p: Params, x: float) -> Scalar:
     return jnp.full_like(p.alpha, x)
 
 
+def _where_solved(solved: Array, margins: Margins) -> Margins:
+    """The margins; NaN, which counts as not evaluated, where they rest on a market that was not solved."""
+    return {id: jnp.where(solved, margin, jnp.nan) for id, margin in margins.items()}
+
+
 # C4.1 ------------------------------------------------------------------------------------------------------
 
 
@@ -44,15 +49,15 @@ def commission_claims(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     commissions; b: rise of its equilibrium price with both commissions; c: of human prices beyond it."""
     p = dataclasses.replace(p, c_A=_like(p, 0.0))
 
-    def at(more: Scalar) -> tuple[Array, Array]:
+    def at(more: Scalar) -> tuple[Array, tuple[Array, Array]]:
         v = regimes.with_values(
             u, {"commission_human": u.commission_human + more, "commission_ai": u.commission_ai + more}
         )
         eq = settle(frame(p, v))
-        return jnp.log(eq.market.price), eq.y
+        return jnp.log(eq.market.price), (eq.y, eq.status)
 
     zero = _like(p, 0.0)
-    (price, y), (rise, _) = jax.jvp(at, (zero,), (jnp.ones_like(zero),))
+    price, rise, (y, status) = jax.jvp(at, (zero,), (jnp.ones_like(zero),), has_aux=True)
     m = implied(y, frame(p, u))
     t = gauss_tastes(p, p.nodes)
 
@@ -61,7 +66,8 @@ def commission_claims(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
 
     move = reply(u.commission_ai + 0.1) - reply(u.commission_ai)
     stays = jnp.maximum(jnp.abs(move), jnp.abs(reply(u.commission_ai) - price[TYPES]))
-    return {"C4.1a": 1e-9 - stays, "C4.1b": rise[TYPES], "C4.1c": jnp.min(rise[:TYPES]) - rise[TYPES]}
+    margins = {"C4.1a": 1e-9 - stays, "C4.1b": rise[TYPES], "C4.1c": jnp.min(rise[:TYPES]) - rise[TYPES]}
+    return _where_solved(status == 0, margins)
 
 
 # C4.2 ------------------------------------------------------------------------------------------------------
@@ -103,12 +109,14 @@ def logit_claims(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     """a: 1e-10 less the gap of shares to plain logit where tastes do not vary; b: of a single seller's price to the closed form."""
     zero = _like(p, 0.0)
     q = dataclasses.replace(p, sd_a=zero, sd_b=zero, sd_alpha=zero)
-    m = settle(frame(q, u)).market
+    eq = settle(frame(q, u))
+    m = eq.market
     v = q.mu_a * m.perceived[0] + q.mu_b * m.perceived[1] - q.alpha * m.price + m.level
     plain = jnp.exp(v) / (1 + m.number @ jnp.exp(v))
     cost = p.c_0 / (1 - u.commission_human)
     price, closed = single_seller(p.mu_a, p.alpha, cost), monopoly_price(p.mu_a, p.alpha, cost)
-    return {"C4.2a": 1e-9 - jnp.max(jnp.abs(m.share / plain - 1)), "C4.2b": 1e-9 - jnp.abs(price / closed - 1)}
+    gap = jnp.where(eq.status == 0, jnp.max(jnp.abs(m.share / plain - 1)), jnp.nan)
+    return {"C4.2a": 1e-9 - gap, "C4.2b": 1e-9 - jnp.abs(price / closed - 1)}
 
 
 # C4.3, C4.9c -----------------------------------------------------------------------------------------------
@@ -135,6 +143,7 @@ def arrival_claims(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
 
     CS = out.consumer_surplus[1:]
     inner, ends = jnp.max(CS[1:-1]), jnp.maximum(CS[0], CS[-1])
+    peak = jnp.asarray(GENERATORS, CS.dtype)[jnp.argmax(CS)]
     return {
         "C4.3a": rise("consumer_surplus"),
         "C4.3b": -rise("mean_price"),
@@ -146,7 +155,7 @@ def arrival_claims(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
         "C4.3g2": rise("gini_active"),
         "C4.3g3": rise("gini_humans"),
         "C4.9c": inner / ends - 1,
-        "C4.9d": jnp.asarray(GENERATORS, CS.dtype)[jnp.argmax(CS)],
+        "C4.9d": jnp.where(jnp.all(jnp.isfinite(CS)), peak, jnp.nan),
     }
 
 
@@ -189,22 +198,27 @@ def regime_claims(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     p = regimes.long_run(p)
     policies = regimes.named(u)
     found = regimes.compare(p, policies)
-    bad = jnp.where(jnp.all(found.solved), 0.0, jnp.nan)
-    margins = {"C4.5": -jnp.max(regimes.lead(regimes.coordinates(found.out))) + bad}
+    margins = {"C4.5": -jnp.max(regimes.lead(regimes.coordinates(found.out)))}
     for letter, definition in zip("abcd", regimes.EQUITIES, strict=True):
-        over = regimes.dominance(regimes.coordinates(found.out, definition)) + bad
+        over = regimes.dominance(regimes.coordinates(found.out, definition))
         margins[f"C4.6{letter}"] = -jnp.maximum(over[LOW], over[PRO])
+    margins = _where_solved(jnp.all(found.solved), margins)
     flat = jax.tree.map(lambda x, y: jnp.concatenate([x, y[None]]), policies, regimes.flat_cut(p, u))
     equal = regimes.at_equal_revenue(p, flat, found.out.platform_profit[0], "ai")
+    # A regime for which no surcharge meets the requirement is not among the others.
     z = jnp.where(equal.solved[:, None], regimes.coordinates(equal.out), -jnp.inf)
     named = regimes.dominance(z[: len(regimes.NAMES)])
-    margins["C4.6e"] = jnp.where(equal.solved[LOW], -named[LOW], jnp.nan)
-    margins["C4.6f"] = jnp.where(equal.solved[PRO], -named[PRO], jnp.nan)
-    ok = equal.solved[PRO] & equal.solved[-1]
-    gap = jnp.where(ok, equal.out.welfare[-1] / equal.out.welfare[PRO] - 1, jnp.nan)
-    margins["C4.6g"] = gap
-    margins["C4.6h"] = jnp.where(ok, jnp.min(z[-1] - z[PRO]), jnp.nan)
-    return margins
+    base = found.solved[0] & equal.solved[0]
+    low, pro, cut = (base & equal.solved[k] for k in (LOW, PRO, -1))
+    return (
+        margins
+        | _where_solved(low, {"C4.6e": -named[LOW]})
+        | _where_solved(pro, {"C4.6f": -named[PRO]})
+        | _where_solved(
+            pro & cut,
+            {"C4.6g": equal.out.welfare[-1] / equal.out.welfare[PRO] - 1, "C4.6h": jnp.min(z[-1] - z[PRO])},
+        )
+    )
 
 
 # C4.8 ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from jaxecon.core.fields import fields_of, with_fields
 from jaxecon.models.content_platform.equilibrium import accounts, settle
 from jaxecon.models.content_platform.market import frame
 from jaxecon.models.content_platform.params import Params, Policy
-from jaxecon.models.content_platform.regimes import at_equal_revenue, compare, coordinates, long_run, named
+from jaxecon.models.content_platform.regimes import Regimes, at_equal_revenue, compare, coordinates, long_run, named
 
 Scalar = Float[Array, ""]
 INSTRUMENTS = tuple(fields_of(Policy))
@@ -92,12 +92,15 @@ def distance(z: Float[Array, "n 3"], point: Float[Array, " 3"]) -> Scalar:
 
 
 def distances(p: Params, u: Policy, n: int = 21, steps: int = 40) -> tuple[Array, Array, Array]:
-    """Distance of each named regime from the surface as it is, and with its platform profit restored by both commissions; and
-    the number of points on the surface."""
+    """Distance of each named regime from the surface as it is, and with its platform profit restored by both commissions (NaN
+    where it is not solved); and the number of points on the surface."""
     z, _, on = trace(p, u, n, steps)
     q = long_run(p)
     free = compare(q, named(u))
     equal = at_equal_revenue(q, named(u), free.out.platform_profit[0], "both")
-    restored = jnp.where(equal.solved[:, None], coordinates(equal.out), jnp.nan)
     of = jax.vmap(lambda x: distance(z, x))
-    return of(coordinates(free.out)), of(restored), jnp.sum(on)
+
+    def where_solved(found: Regimes) -> Array:
+        return jnp.where(found.solved & free.solved[0], of(coordinates(found.out)), jnp.nan)
+
+    return where_solved(free), where_solved(equal), jnp.sum(on)
