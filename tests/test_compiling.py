@@ -46,7 +46,8 @@ PROGRAMS = {
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_options_change_no_number(name):
     expected = PROGRAMS[name](0.7)
-    for compiled in (wide_jit(PROGRAMS[name]), quick_jit(PROGRAMS[name]), quick_jit(PROGRAMS[name], effort=1)):
+    f = PROGRAMS[name]
+    for compiled in (wide_jit(f), wide_jit(f, grids=True), quick_jit(f), quick_jit(f, effort=1)):
         np.testing.assert_allclose(compiled(0.7), expected, rtol=2e-5)
 
 

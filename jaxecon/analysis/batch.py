@@ -104,7 +104,7 @@ def _rows(response: Response, p: Any, u: Any, table: Any) -> Array:
 
 
 # A small study waits for compilation, a large one for arithmetic.
-_small_rows, _wide_rows = quick_jit(_rows), wide_jit(_rows)
+_small_rows, _wide_rows, _wide_grids = quick_jit(_rows), wide_jit(_rows), wide_jit(_rows, grids=True)
 
 
 @quick_jit
@@ -163,10 +163,10 @@ def evaluate_rows(
     """
     cpu = jax.default_backend() == "cpu"
     wide = WIDE if cpu else CHUNK
-    size, run = response.group, _wide_rows
+    size, run = response.group, _wide_grids if response.model.block else _wide_rows
     if response.group == GROUP:
         few, many = (ONE_BY_ONE, MANY_ONE_BY_ONE) if cpu and response.model.block == 1 else (GROUP, MANY)
-        size, run = (wide, _wide_rows) if (study or len(vectors)) >= many else (few, _small_rows)
+        size, run = (wide, run) if (study or len(vectors)) >= many else (few, _small_rows)
 
     def rows_of(group: tuple[int, int, int]) -> np.ndarray:
         _, start, stop = group

@@ -15,6 +15,9 @@ import jax
 BARRIERS_HOLD = {"xla_disable_hlo_passes": "cse_barrier_expander,small-while-loop-hoisting"}
 TESTED = ("0.10.",)
 QUICK = {"xla_cpu_use_fusion_emitters": False}
+# Without the library (YNNPACK) to which XLA for CPUs hands reductions and small products: it splits each among a pool of its own.
+# Where a point holds grids and batches already keep the cores busy, that costs more than it saves; elsewhere it saves.
+OWN_LOOPS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
 @functools.cache
@@ -26,20 +29,22 @@ def _known(name: str, value: Any) -> bool:
         return False
 
 
-def _options(backend: str, effort: int | None) -> dict[str, Any]:
+def _options(backend: str, effort: int | None, grids: bool = False) -> dict[str, Any]:
     """Options of XLA's compiler for CPUs, as far as this version of JAX knows them; none for other devices."""
     if backend != "cpu":
         return {}
     wanted: dict[str, Any] = BARRIERS_HOLD if jax.__version__.startswith(TESTED) else {}
+    if grids:
+        wanted = wanted | OWN_LOOPS
     if effort is not None:
         wanted = wanted | QUICK | {"xla_backend_optimization_level": effort}
     return {name: value for name, value in wanted.items() if _known(name, value)}
 
 
-def _jit(function: Callable[..., Any], effort: int | None) -> Callable[..., Any]:
+def _jit(function: Callable[..., Any], effort: int | None, grids: bool = False) -> Callable[..., Any]:
     @functools.cache
     def on(backend: str) -> Callable[..., Any]:
-        return eqx.filter_jit(function, compiler_options=_options(backend, effort))  # pyright: ignore
+        return eqx.filter_jit(function, compiler_options=_options(backend, effort, grids))  # pyright: ignore
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
@@ -48,10 +53,10 @@ def _jit(function: Callable[..., Any], effort: int | None) -> Callable[..., Any]
     return call
 
 
-def wide_jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`eqx.filter_jit` at full effort for large batches, where barriers hold. Call it outside of other transformations:
-    JAX takes compiler options for the outermost function only."""
-    return _jit(function, None)
+def wide_jit(function: Callable[..., Any], *, grids: bool = False) -> Callable[..., Any]:
+    """`eqx.filter_jit` at full effort for large batches, where barriers hold; `grids`: of points that hold grids. Call it
+    outside of other transformations: JAX takes compiler options for the outermost function only."""
+    return _jit(function, None, grids)
 
 
 def quick_jit(function: Callable[..., Any], effort: int = 0) -> Callable[..., Any]:

@@ -46,7 +46,7 @@ MODEL = Model(
     regimes=REGIMES,
     starts=starts,
     studies=STUDIES,
-    block=32,
+    block=64,
 )
 
 __all__ = ["MODEL"]

@@ -16,35 +16,39 @@ Scalar = Float[Array, ""]
 
 
 class Tastes(NamedTuple):
-    """Weighted buyers on a grid: pairs (a, b) `[m]` with weights, and marginal utilities of money `[l]` with weights."""
+    """Weighted buyers on a grid: its axes of tastes `[k]`, `[n]`, weights of the pairs (a, b) `[m]`, m = k n, and marginal
+    utilities of money `[l]` with weights."""
 
-    a: Float[Array, " m"]
-    b: Float[Array, " m"]
+    axis_a: Float[Array, " k"]
+    axis_b: Float[Array, " n"]
     weight: Float[Array, " m"]
     alpha: Float[Array, " l"]
     alpha_weight: Float[Array, " l"]
 
+    @property
+    def a(self) -> Float[Array, " m"]:
+        """Taste for technical quality of each pair."""
+        return jnp.repeat(self.axis_a, self.axis_b.shape[0])
 
-class Demand(NamedTuple):
-    """Of one item of each type `[j]`: share of all buyers, its fall in the item's own price, its response to quality
-    `[2, j]`; and consumer surplus a buyer."""
-
-    share: Float[Array, " j"]
-    slope: Float[Array, " j"]
-    surplus: Scalar
+    @property
+    def b(self) -> Float[Array, " m"]:
+        """Taste for creative quality of each pair."""
+        return jnp.tile(self.axis_b, self.axis_a.shape[0])
 
 
 def gauss_tastes(p: Params, nodes: int) -> Tastes:
     """Tensor Gauss-Hermite nodes of (a, b, ln alpha), normal and independent [R]."""
     x, w = np.polynomial.hermite_e.hermegauss(nodes)
     z, w = jnp.asarray(x, p.alpha.dtype), jnp.asarray(w / np.sum(w), p.alpha.dtype)
-    a, b = jnp.repeat(p.mu_a + p.sd_a * z, nodes), jnp.tile(p.mu_b + p.sd_b * z, nodes)
-    return Tastes(a, b, jnp.outer(w, w).ravel(), p.alpha * jnp.exp(p.sd_alpha * z), w)
+    return Tastes(
+        p.mu_a + p.sd_a * z, p.mu_b + p.sd_b * z, jnp.outer(w, w).ravel(), p.alpha * jnp.exp(p.sd_alpha * z), w
+    )
 
 
 def pull(t: Tastes, quality: Float[Array, "2 j"]) -> Float[Array, "m j"]:
     r"""$e^{a q_t + b q_c}$ of each type of item for each pair of tastes."""
-    return jnp.exp(t.a[:, None] * quality[0] + t.b[:, None] * quality[1])
+    technical, creative = jnp.exp(t.axis_a[:, None] * quality[0]), jnp.exp(t.axis_b[:, None] * quality[1])
+    return (technical[:, None] * creative).reshape(-1, quality.shape[1])
 
 
 class Crowd(NamedTuple):
