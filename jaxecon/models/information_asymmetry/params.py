@@ -68,7 +68,7 @@ class Params(eqx.Module):
     # Both together (7.3): ability theta uniform on [0, 1]
     s2_theta: Float[Array, ""] = parameter(
         0.25, unit="type^2", doc="noise of the AI signal about the type, before policy",
-        source="documented object sigma_theta^2 [D]; assumed value", bounds=(1e-6, 1e6), box="scale",
+        source="documented object sigma_theta^2 [D]; assumed value", bounds=(1e-6, 100.0), box="scale",
     )  # fmt: skip
     # Markets
     market: str = parameter(
@@ -78,7 +78,7 @@ class Params(eqx.Module):
     )  # fmt: skip
     m: Float[Array, ""] = parameter(
         0.5, unit="money", doc="what an efficient agent is worth to a buyer beyond output; competitive screening only",
-        bounds=(0.0, 100.0),
+        bounds=(1e-4, 100.0),
     )  # fmt: skip
     k: Float[Array, ""] = parameter(
         1.3, unit="1", doc="buyers' value of quality relative to sellers' in the market for lemons", source=_BASELINE,
