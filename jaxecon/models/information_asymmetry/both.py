@@ -64,7 +64,7 @@ def _moments(t: Array, L: Array) -> tuple[Array, Array]:
 def hazard(t: Array, s: Array, sigma: Array) -> Array:
     r"""$\sigma[\Phi(t + s) - \Phi(t)]/\phi(t)$, by the tails that do not cancel."""
     gap = jnp.where(t > 0, ndtr(-t) - ndtr(-(t + s)), ndtr(t + s) - ndtr(t))
-    return sigma * gap / normalnormal_density(t)
+    return sigma * gap / normal_density(t)
 
 
 def kink(sigma: Scalar, c: Scalar) -> Scalar:
