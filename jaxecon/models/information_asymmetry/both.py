@@ -27,7 +27,7 @@ REACH, NODES = 7.5, 32
 
 
 class Joint(NamedTuple):
-    """Means over ability and signal: $E\max(0, 1-ch)$, its square, $E h \max(0, 1-ch)$, and the mass of the nodes."""
+    r"""Means over ability and signal: $E\max(0, 1-ch)$, its square, $E h \max(0, 1-ch)$, and the mass of the nodes."""
 
     power: Scalar
     square: Scalar

@@ -21,14 +21,22 @@ class Career(eqx.Module):
     """A career of T periods; `time` counts periods before, 0 in the first."""
 
     time: Array = series("time", unit="periods", doc="periods of tenure so far")
-    precision_of_ability: Array = series("time", symbol="h_t", unit="1/output^2", doc="precision of what is known of ability")
-    career_effort: Array = series("time", symbol="e_t", unit="effort", doc="effort from career concerns alone (7.4)", grade="S")
+    precision_of_ability: Array = series(
+        "time", symbol="h_t", unit="1/output^2", doc="precision of what is known of ability"
+    )
+    career_effort: Array = series(
+        "time", symbol="e_t", unit="effort", doc="effort from career concerns alone (7.4)", grade="S"
+    )
     ratchet_effort: Array = series(
         "time", unit="effort", doc="effort under the piece rate B where later terms answer to performance"
     )
-    contract_effort: Array = series("time", unit="effort", doc="effort under the piece rate B with no later terms, B/c", grade="S")
+    contract_effort: Array = series(
+        "time", unit="effort", doc="effort under the piece rate B with no later terms, B/c", grade="S"
+    )
     first_best_effort: Array = series("time", unit="effort", doc="first-best effort 1/c", grade="S")
-    surplus: Array = series("time", unit="money", doc="output less cost of effort under career concerns alone, e - c e^2/2")
+    surplus: Array = series(
+        "time", unit="money", doc="output less cost of effort under career concerns alone, e - c e^2/2"
+    )
 
 
 def career(p: Params, u: Policy, time: Float[Array, " T"]) -> Career:

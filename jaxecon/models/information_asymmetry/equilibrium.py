@@ -195,7 +195,9 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
         "budget_before": _relative(eq.before.welfare - eq.before.profit - eq.before.rent, eq.before.welfare),
         "virtual_surplus": _relative(eq.before.profit - virtual, virtual),
         "budget_after": _relative(eq.after.welfare - eq.after.profit - eq.after.rent, eq.after.welfare),
-        "first_best_bound": _relative(jnp.maximum(eq.after.welfare - screening.first_best(p, p.nu), 0.0), eq.after.welfare),
+        "first_best_bound": _relative(
+            jnp.maximum(eq.after.welfare - screening.first_best(p, p.nu), 0.0), eq.after.welfare
+        ),
         "surplus": p.c * (value - B / (2 * p.c)),
         "lemons": capped + many.welfare - many.profit - many.rent,
         "mass": eq.means.mass - 1,

@@ -70,3 +70,14 @@ def lemons(p: Params, n_cell: int, *, competitive: bool) -> Lemons:
     rent = (price - y) ** 2 / 2
     profit = (price - y) * (p.k * (price + y) / 2 - price)
     return Lemons(jnp.sum(welfare), jnp.sum(profit), jnp.sum(rent), jnp.sum(price - y))
+
+
+def verified_lemons(p: Params, share: Scalar) -> Lemons:
+    """A share of sellers whose quality is verified and who all trade, and one unsorted cell of the others (Akerlof) [S].
+
+    The price of a verified unit is its value to buyers, k theta, so that sellers get all gains from trade.
+    """
+    pooled = lemons(p, 1, competitive=True)
+    gains = (p.k - 1) / 2
+    one = jnp.ones_like(share)
+    return Lemons(*(share * x + (1 - share) * y for x, y in zip((gains, 0 * one, gains, one), pooled)))

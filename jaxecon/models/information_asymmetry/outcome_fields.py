@@ -13,7 +13,8 @@ class Outcomes(eqx.Module):
     """Outcomes, all scalars: per agent, contract or period."""
 
     net_welfare: Float[Array, ""] = outcome(
-        unit="money", doc="objective: welfare of trade and of (7.3), less costs of policy and privacy and the fairness gap"
+        unit="money",
+        doc="objective: welfare of trade and of (7.3), less costs of policy and privacy and the fairness gap",
     )
     # Two types: the contracts in force, by timing and market
     welfare: Float[Array, ""] = outcome(symbol="W", unit="money", doc="total welfare of the contracts in force")
@@ -40,7 +41,10 @@ class Outcomes(eqx.Module):
         unit="money", doc="rent, signal verified after contracting", bounds=_POSITIVE, grade="S"
     )
     q_low: Float[Array, ""] = outcome(
-        unit="units", doc="quantity of the inefficient type, signal verified after contracting", bounds=_POSITIVE, grade="S"
+        unit="units",
+        doc="quantity of the inefficient type, signal verified after contracting",
+        bounds=_POSITIVE,
+        grade="S",
     )
     ell_star: Float[Array, ""] = outcome(
         unit="money", doc="liability from which a signal verified after gives the first best; infinite accuracy gap capped",
@@ -74,7 +78,9 @@ class Outcomes(eqx.Module):
         symbol="Q", unit="1/output^2", doc="precision of performance l' Sigma^-1 l", bounds=_POSITIVE, grade="S"
     )
     effort: Float[Array, ""] = outcome(symbol="e", unit="effort", doc="effort B/c", bounds=_POSITIVE, grade="S")
-    surplus: Float[Array, ""] = outcome(unit="money", doc="surplus under moral hazard B/(2c)", bounds=_POSITIVE, grade="S")
+    surplus: Float[Array, ""] = outcome(
+        unit="money", doc="surplus under moral hazard B/(2c)", bounds=_POSITIVE, grade="S"
+    )
     weight_x: Float[Array, ""] = outcome(unit="1", doc="weight of output in pay", grade="S")
     weight_s: Float[Array, ""] = outcome(unit="1", doc="weight of the AI signal in pay", grade="S")
     # Both together (7.3)
@@ -96,7 +102,9 @@ class Outcomes(eqx.Module):
     )
     # Agents' own AI, several agents, groups, costs
     s2_g_star: Float[Array, ""] = outcome(
-        unit="output^2", doc="noise of agents' AI beyond which the principal's AI no longer pays; infinity: 1e12", grade="S"
+        unit="output^2",
+        doc="noise of agents' AI beyond which the principal's AI no longer pays; infinity: 1e12",
+        grade="S",
     )
     ai_gain: Float[Array, ""] = outcome(
         unit="money", doc="gain in surplus from the principal's AI where agents answer with theirs", grade="S"
@@ -108,7 +116,10 @@ class Outcomes(eqx.Module):
         unit="1", doc="elasticity of signaling cost below which both types prefer pooling", bounds=_POSITIVE, grade="S"
     )
     noise_relative: Float[Array, ""] = outcome(
-        unit="output^2", doc="noise of output that comparison with other agents leaves (7.5)", bounds=_POSITIVE, grade="S"
+        unit="output^2",
+        doc="noise of output that comparison with other agents leaves (7.5)",
+        bounds=_POSITIVE,
+        grade="S",
     )
     signal_externality: Float[Array, ""] = outcome(
         unit="type^2", doc="posterior variance of a type that others' signals remove (7.5)", bounds=_POSITIVE, grade="S"

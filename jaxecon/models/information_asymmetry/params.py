@@ -151,7 +151,9 @@ class Policy(eqx.Module):
     """Instruments of the government; the default is laissez-faire: signals are public before contracting, monopoly."""
 
     signal_subsidy: Float[Array, ""] = instrument(
-        unit="log", doc="lowers the noise of AI signals: sigma^2 = sigma_0^2 e^-x at cost k_s (e^x - 1)", bounds=(0.0, 5.0)
+        unit="log",
+        doc="lowers the noise of AI signals: sigma^2 = sigma_0^2 e^-x at cost k_s (e^x - 1)",
+        bounds=(0.0, 5.0),
     )
     disclosure_rule: Float[Array, ""] = instrument(
         unit="1", doc="share of contracts whose signal is verified after contracting instead of public before",
