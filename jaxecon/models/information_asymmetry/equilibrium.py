@@ -171,15 +171,14 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
 
     Bayes plausibility and the budget of a contract; profit by the virtual surplus $q_{sb}^2/2$ of the inefficient; the agent's
     and the principal's first-order conditions for pay and effort; buyers of lemons break even; in (7.3) the nodes' mass is
-    one, $E b^2 = B(E b - c E h b)$, and profit is $E\theta + E b^2/(2 c B^2) B$, half of the power of the optimal piece rate.
+    one, $E\max(0,1-ch)^2 = E\max(0,1-ch) - c\,E h\max(0,1-ch)$, and profit is $1/2 + (B/2c) E\max(0,1-ch)^2$.
     """
     known, B = eq.precision, incentives.incentive_power(p.r, p.c, eq.precision.Q)
     signals = screening.posteriors(p.nu, eq.pi)
     mean_nu = sum(s.chance * s.nu for s in signals)
-    virtual = sum(
-        s.chance * (s.nu * (p.a - p.theta_low) ** 2 / 2 + (1 - s.nu) * screening.second_best_quantity(p, s.nu) ** 2 / 2)
-        for s in signals
-    )
+    best = (p.a - p.theta_low) ** 2 / 2
+    virtual = [s.nu * best + (1 - s.nu) * screening.second_best_quantity(p, s.nu) ** 2 / 2 for s in signals]
+    expected = signals[0].chance * virtual[0] + signals[1].chance * virtual[1]
     w_x, w_s = B * known.weight_x, B * known.weight_s
     cov = p.rho_s * jnp.sqrt(known.s2_output * known.s2_e)
     # Variance of pay and the agent's effort, from the weights themselves.
@@ -193,7 +192,7 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
     return {
         "bayes": mean_nu - p.nu,
         "budget_before": _relative(eq.before.welfare - eq.before.profit - eq.before.rent, eq.before.welfare),
-        "virtual_surplus": _relative(eq.before.profit - virtual, virtual),
+        "virtual_surplus": _relative(eq.before.profit - expected, expected),
         "budget_after": _relative(eq.after.welfare - eq.after.profit - eq.after.rent, eq.after.welfare),
         "first_best_bound": _relative(
             jnp.maximum(eq.after.welfare - screening.first_best(p, p.nu), 0.0), eq.after.welfare

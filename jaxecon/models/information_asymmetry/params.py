@@ -28,7 +28,7 @@ class Params(eqx.Module):
         source="documented object sigma_e^2 [D]; the value is the baseline of the shared conventions, assumed",
         bounds=(1e-6, 1e6), box="scale",
     )  # fmt: skip
-    l: Float[Array, ""] = parameter(
+    l: Float[Array, ""] = parameter(  # noqa: E741
         1.0, unit="1", doc="loading of effort in the AI signal, s = l e + eta; 0: pure noise", source=_BASELINE,
         bounds=(0.0, 10.0),
     )  # fmt: skip

@@ -81,9 +81,10 @@ def contract_before(p: Params, pi: Scalar) -> Contract:
     `q` is the mean quantity over the inefficient types.
     """
     good, bad = posteriors(p.nu, pi)
-    found = [(s.chance, contract_at(p, s.nu), s.chance * (1 - s.nu) / (1 - p.nu)) for s in (good, bad)]
-    welfare, profit, rent = (sum(w * getattr(c, n) for w, c, _ in found) for n in ("welfare", "profit", "rent"))
-    return Contract(welfare, profit, rent, sum(share * c.q for _, c, share in found))
+    one, two = contract_at(p, good.nu), contract_at(p, bad.nu)
+    welfare, profit, rent = (good.chance * x + bad.chance * y for x, y in zip(one[:3], two[:3]))
+    misjudged = good.chance * (1 - good.nu) / (1 - p.nu)
+    return Contract(welfare, profit, rent, misjudged * one.q + (1 - misjudged) * two.q)
 
 
 def contract_after(p: Params, pi: Scalar) -> Contract:

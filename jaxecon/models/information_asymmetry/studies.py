@@ -78,7 +78,7 @@ def continuum_of_types(p: Params, u: Policy) -> Mapping[str, Array]:
 def agents_ai(p: Params, u: Policy) -> Mapping[str, Array]:
     """Gain from the principal's AI while agents answer with AI of their own (7.6), its threshold, and the noise that the evidence implies."""
     star = counter_ai_threshold(p.s2_x, p.s2_s)
-    implied = implied_counter_noise(p, u, None)
+    implied = implied_counter_noise(p)
     levels = {
         "none": 0 * star,
         "half of the threshold": star / 2,
