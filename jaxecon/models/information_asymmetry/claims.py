@@ -78,9 +78,9 @@ def pay_weights(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
 
 
 def type_limit(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
-    """a: two types at accuracy 1, 1e-12 less rent and gap to the first best; b: least fall of the rent of (7.3) and of the
-    gap of its piece rate to that without private ability, as the type noise shrinks tenfold four times, and a fifth less
-    what is left of each."""
+    """a: two types at accuracy 1, 1e-12 less rent and gap to the first best; (7.3) with type noise 1e-2, 1e-4, 1e-6 times: b: rent and
+    the gap of the piece rate to that without private ability, least fall and a fifth less what is left; c: least fall of rent
+    from the noise of the draw itself in steps of ten."""
     sure = screening.contract_before(p, _like(p, 1.0))
     exact = 1e-12 - sure.rent - jnp.abs(screening.first_best(p, p.nu) - sure.welfare)
     s2 = 1 / performance_precision(p, u).Q
@@ -89,9 +89,10 @@ def type_limit(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
         found = solution(p.r, p.c, s2, joint_means(jnp.sqrt(p.s2_theta * share), p.c))
         return jnp.stack([found.rent, 1 / (1 + p.r * p.c * s2) - found.piece_rate])
 
-    path = jnp.stack([gaps(x) for x in (1.0, 0.1, 0.01, 1e-3, 1e-4)])
-    trend = jnp.minimum(jnp.min(path[:-1] - path[1:]), jnp.min(0.2 * path[0] - path[-1]))
-    return {"C7.2a": exact, "C7.2b": trend}
+    path = jnp.stack([gaps(x) for x in (1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-6)])
+    limit = path[jnp.array([2, 4, 5])]
+    trend = jnp.minimum(jnp.min(limit[:-1] - limit[1:]), jnp.min(0.2 * path[0] - limit[-1]))
+    return {"C7.2a": exact, "C7.2b": trend, "C7.2c": jnp.min(-jnp.diff(path[:, 0]))}
 
 
 def joint_limit(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
@@ -109,17 +110,18 @@ def joint_limit(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
 # C7.4 ------------------------------------------------------------------------------------------------------
 
 
-def _along_accuracy(p: Params) -> Contract:
-    """Contracts at 201 accuracies from .5 to 1, signal before contracting."""
-    return jax.vmap(lambda x: screening.contract_before(p, x))(jnp.linspace(0.5, 1.0, 201, dtype=p.a.dtype))
-
-
 def accuracy_claims(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
-    """a: least rise of profit between accuracies .0025 apart, plus 1e-12; b: largest fall of welfare below an uninformative signal's."""
-    found = _along_accuracy(p)
+    """a: least rise of profit between accuracies .0025 apart, plus 1e-12; largest fall of welfare below that of the least accurate
+    signal, less 1e-12 so that none counts as none: b, among the accuracies of the box, .6 to .98; e, from an uninformative signal."""
+
+    def along(lo: float, hi: float) -> Contract:
+        return jax.vmap(lambda x: screening.contract_before(p, x))(jnp.linspace(lo, hi, 201, dtype=p.a.dtype))
+
+    inside, every = along(0.6, 0.98), along(0.5, 1.0)
     return {
-        "C7.4a": jnp.min(jnp.diff(found.profit)) + 1e-12,
-        "C7.4b": found.welfare[0] - jnp.min(found.welfare),
+        "C7.4a": jnp.min(jnp.diff(every.profit)) + 1e-12,
+        "C7.4b": inside.welfare[0] - jnp.min(inside.welfare) - 1e-12,
+        "C7.4e": every.welfare[0] - jnp.min(every.welfare) - 1e-12,
     }
 
 
@@ -153,14 +155,14 @@ def _documented_numbers(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
 def continuum_claims(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     """Least rise of welfare (1) and profit (2) of the continuum between type noises from 4 down to .05 standard deviations; 3: .002 less
     the gap of the slope of welfare in precision at a noise of 10 to -1/40, where no type is shut out."""
-    a = p.a - p.theta_low + 1
+    a = p.a
     sigma = jnp.exp(jnp.linspace(jnp.log(4.0), jnp.log(0.05), 13)).astype(p.a.dtype)
     found = jax.lax.map(lambda s: continuum(a, s), sigma)
     slope = welfare_slope(a, _like(p, 10.0))
     return {
         "C7.4d1": jnp.min(jnp.diff(found.welfare)),
         "C7.4d2": jnp.min(jnp.diff(found.profit)),
-        "C7.4d3": jnp.where(a >= 2, 0.002 - jnp.abs(slope + 1 / 40), jnp.nan),
+        "C7.4d3": jnp.where(a >= 2.2, 0.002 - jnp.abs(slope + 1 / 40), jnp.nan),
     }
 
 
@@ -310,7 +312,8 @@ CLAIMS: tuple[Claim, ...] = (
             type_limit,
             (
                 ("C7.2a", "two types at accuracy 1: no rent, first best", "exact", "S"),
-                ("C7.2b", "ability (7.3): rent and distortion fall to a fifth and less, without a turn", "limit", "D"),
+                ("C7.2b", "ability (7.3): rent and distortion vanish as the signal gets precise", "limit", "D"),
+                ("C7.2c", "ability (7.3): rent falls all the way", "region", "S"),
             ),
         ),
         joint=type_limit,
@@ -332,7 +335,8 @@ CLAIMS: tuple[Claim, ...] = (
             accuracy_claims,
             (
                 ("C7.4a", "profit never falls with accuracy", "exact", "S"),
-                ("C7.4b", "welfare falls below that of an uninformative signal somewhere", "region", "S"),
+                ("C7.4b", "welfare falls with accuracy somewhere among the accuracies of the box", "region", "S"),
+                ("C7.4e", "welfare falls below that of an uninformative signal somewhere", "region", "S"),
             ),
         ),
         joint=accuracy_claims,

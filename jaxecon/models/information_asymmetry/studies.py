@@ -70,7 +70,7 @@ def continuum_of_types(p: Params, u: Policy) -> Mapping[str, Array]:
     """Welfare, profit and rent of a continuum of costs on [0, 1] by the noise of the signal (C7.4d to f)."""
     table = {}
     for x in (10.0, 2.0, 1.0, 0.5, 0.3, 0.1, 0.05):
-        found = continuum(p.a - p.theta_low + 1, jnp.full_like(p.a, x))
+        found = continuum(p.a, jnp.full_like(p.a, x))
         table |= {f"{n}, type noise {x:g}": getattr(found, n) for n in ("welfare", "profit", "rent")}
     return table
 
