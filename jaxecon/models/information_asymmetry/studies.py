@@ -8,7 +8,8 @@ from jaxtyping import Array
 from jaxecon.core.fields import with_fields
 from jaxecon.models.information_asymmetry import screening
 from jaxecon.models.information_asymmetry.both import joint_means, solution
-from jaxecon.models.information_asymmetry.claims import implied_counter_noise, market_gains, turning_accuracy
+from jaxecon.models.information_asymmetry.claims import implied_counter_noise
+from jaxecon.models.information_asymmetry.claims_accuracy import market_gains, turning_accuracy
 from jaxecon.models.information_asymmetry.continuum import continuum
 from jaxecon.models.information_asymmetry.equilibrium import ai_gain
 from jaxecon.models.information_asymmetry.first_order import first_order_contract
