@@ -135,7 +135,7 @@ def counter_ai(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
 
 
 def _no_limit(u: Policy) -> Policy:
-    return with_fields(u, ["agent_ai_limit"], [jnp.zeroslike(u.agent_ai_limit)])
+    return with_fields(u, ["agent_ai_limit"], [jnp.zeros_like(u.agent_ai_limit)])
 
 
 def _always_pays(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:

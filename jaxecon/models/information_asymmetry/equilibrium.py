@@ -9,7 +9,6 @@ from jaxtyping import Array, Bool, Float
 from jaxecon.core import model as core
 from jaxecon.models.information_asymmetry import incentives, markets, screening
 from jaxecon.models.information_asymmetry.both import Joint, Solution, joint_means, solution
-from jaxecon.models.information_asymmetry.markets import Lemons
 from jaxecon.models.information_asymmetry.outcome_fields import Outcomes
 from jaxecon.models.information_asymmetry.params import Params, Policy
 from jaxecon.models.information_asymmetry.precision import (
@@ -170,7 +169,7 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
     r"""Unit-free residuals of what the contracts satisfy by another route.
 
     Bayes plausibility and the budget of a contract; profit by the virtual surplus $q_{sb}^2/2$ of the inefficient; the agent's
-    and the principal's first-order conditions for pay and effort; buyers of lemons break even; in (7.3) the nodes' mass is
+    and the principal's first-order conditions for pay and effort; gains from lemons are shared between both sides; in (7.3) the nodes' mass is
     one, $E\max(0,1-ch)^2 = E\max(0,1-ch) - c\,E h\max(0,1-ch)$, and profit is $1/2 + (B/2c) E\max(0,1-ch)^2$.
     """
     known, B = eq.precision, incentives.incentive_power(p.r, p.c, eq.precision.Q)
@@ -185,8 +184,8 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
     variance = w_x**2 * known.s2_output + 2 * w_x * w_s * cov + w_s**2 * known.s2_e
     effort = (w_x + p.l * w_s) / p.c
     value = effort - p.c * effort**2 / 2 - p.r * variance / 2
-    many: Lemons = markets.lemons(p, p.n_cell, competitive=True)
-    capped = jnp.maximum(many.profit, 0.0) - many.profit
+    sold = [markets.lemons(p, p.n_cell, competitive=x) for x in (True, False)]
+    shared = [m.welfare - m.profit - m.rent for m in sold]
     power = 1 / (1 + p.r * p.c / known.Q)
     joint_profit = 0.5 + power * eq.means.square / (2 * p.c)
     return {
@@ -198,7 +197,7 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
             jnp.maximum(eq.after.welfare - screening.first_best(p, p.nu), 0.0), eq.after.welfare
         ),
         "surplus": p.c * (value - B / (2 * p.c)),
-        "lemons": capped + many.welfare - many.profit - many.rent,
+        "lemons": jnp.abs(shared[0]) + jnp.abs(shared[1]),
         "mass": eq.means.mass - 1,
         "square": eq.means.square - eq.means.power + p.c * eq.means.rent,
         "joint_profit": p.c * (eq.joint.welfare - eq.joint.rent - joint_profit),

@@ -61,15 +61,16 @@ class Lemons(NamedTuple):
 def lemons(p: Params, n_cell: int, *, competitive: bool) -> Lemons:
     r"""Qualities uniform on [0, 1] that sellers know and buyers value k times as much, sorted into cells from y to y + 1/n [S].
 
-    Prices $\min(y + 1/n, k y/(2-k))$ where buyers compete and $\min(y + 1/n, y/(2-k))$ with one buyer; sellers below the price
-    trade. Welfare $(k-1)(p^2-y^2)/2$, summed.
+    Sellers below $\min(y + 1/n, k y/(2-k))$ trade where buyers compete, below $\min(y + 1/n, y/(2-k))$ with one buyer. Welfare
+    $(k-1)(p^2-y^2)/2$, summed. One buyer pays what the last seller asks, competitors what the mean seller is worth.
     """
     y = jnp.arange(n_cell, dtype=p.k.dtype) / n_cell
-    price = jnp.minimum(y + 1 / n_cell, (p.k if competitive else 1.0) * y / (2 - p.k))
-    welfare = (p.k - 1) * (price**2 - y**2) / 2
-    rent = (price - y) ** 2 / 2
-    profit = (price - y) * (p.k * (price + y) / 2 - price)
-    return Lemons(jnp.sum(welfare), jnp.sum(profit), jnp.sum(rent), jnp.sum(price - y))
+    last = jnp.minimum(y + 1 / n_cell, (p.k if competitive else 1.0) * y / (2 - p.k))
+    worth = p.k * (last + y) / 2
+    price = worth if competitive else last
+    rent = price * (last - y) - (last**2 - y**2) / 2
+    welfare = (p.k - 1) * (last**2 - y**2) / 2
+    return Lemons(jnp.sum(welfare), jnp.sum((worth - price) * (last - y)), jnp.sum(rent), jnp.sum(last - y))
 
 
 def verified_lemons(p: Params, share: Scalar) -> Lemons:
