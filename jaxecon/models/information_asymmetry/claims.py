@@ -73,11 +73,11 @@ def type_limit(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     exact = 1e-12 - sure.rent - jnp.abs(screening.first_best(p, p.nu) - sure.welfare)
     s2 = 1 / performance_precision(p, u).Q
 
-    def gaps(share: float) -> Array:
+    def gaps(share: Scalar) -> Array:
         found = solution(p.r, p.c, s2, joint_means(jnp.sqrt(p.s2_theta * share), p.c))
         return jnp.stack([found.rent, 1 / (1 + p.r * p.c * s2) - found.piece_rate])
 
-    path = jnp.stack([gaps(x) for x in (1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-6)])
+    path = jax.lax.map(gaps, jnp.asarray([1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-6], p.a.dtype))
     limit = path[jnp.array([2, 4, 5])]
     trend = jnp.minimum(jnp.min(limit[:-1] - limit[1:]), jnp.min(0.2 * path[0] - limit[-1]))
     return {"C7.2a": exact, "C7.2b": trend, "C7.2c": jnp.min(-jnp.diff(path[:, 0]))}
@@ -86,12 +86,12 @@ def type_limit(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
 def joint_limit(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
     r"""Least fall of $1/2 + 1/(2c)$ less welfare of (7.3) as both noises shrink tenfold four times, and a fifth less what is left."""
 
-    def gap(share: float) -> Scalar:
+    def gap(share: Scalar) -> Scalar:
         q = _put(p, s2_e=p.s2_e * share, s2_theta=p.s2_theta * share)
         s2 = 1 / performance_precision(q, u).Q
         return 0.5 + 1 / (2 * p.c) - solution(p.r, p.c, s2, joint_means(jnp.sqrt(q.s2_theta), p.c)).welfare
 
-    path = jnp.stack([gap(x) for x in (1.0, 0.1, 0.01, 1e-3, 1e-4)])
+    path = jax.lax.map(gap, jnp.asarray([1.0, 0.1, 0.01, 1e-3, 1e-4], p.a.dtype))
     return jnp.minimum(jnp.min(path[:-1] - path[1:]), 0.2 * path[0] - path[-1])
 
 

@@ -43,6 +43,8 @@ def continuum(a: Scalar, sigma: Scalar) -> Contract:
 
     # At theta = 1 the quantity rises in t.
     turn = -_bisect(lambda s: quantity(zero + 1, -s), zero - REACH, zero + REACH)
+    # Where some are always shut out there is no kink.
+    turn = jnp.where(turn < REACH - 1e-6, turn, 0.0)
     x, w = (y.astype(sigma.dtype) for y in gauss_legendre(NODES))
     below, above = turn + REACH, REACH - turn
     t = jnp.concatenate([turn - below * x**2, turn + above * x])

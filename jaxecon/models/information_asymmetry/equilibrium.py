@@ -205,12 +205,13 @@ def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
 
 
 def branches(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Bool[Array, ""]]:
-    """Which kind of contracts these are."""
+    """Which kind of contracts these are; Rothschild and Stiglitz's stand only where no subsidy between types attracts both."""
     good, bad = screening.posteriors(p.nu, eq.pi)
     return {
         "SHUTDOWN_AFTER_GOOD_SIGNAL": screening.second_best_quantity(p, good.nu) <= 0,
         "SHUTDOWN_AFTER_BAD_SIGNAL": screening.second_best_quantity(p, bad.nu) <= 0,
         "LIABILITY_GIVES_FIRST_BEST": eq.after.q >= screening.first_best_quantity(p),
+        "SCREENING_STANDS": jnp.sqrt(2 * p.m) * p.nu <= p.theta_high - p.theta_low,
         "SIGNALS_LOWER_WELFARE": eq.before.welfare < screening.contract_at(p, p.nu).welfare,
         "AGENTS_AI_REVERSES_THE_GAIN": p.s2_g * (1 - u.agent_ai_limit) > counter_ai_threshold(p.s2_x, p.s2_s),
     }
