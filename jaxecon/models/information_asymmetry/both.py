@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.scipy.special import ndtr, ndtri
+from jax.scipy.special import erfc, ndtri
 from jaxtyping import Array, Float
 
 from jaxecon.numerics.quadrature import gauss_legendre
@@ -40,22 +40,26 @@ def normal_density(t: Array) -> Array:
     return jnp.exp(-(t**2) / 2) / np.sqrt(2 * np.pi)
 
 
+def _tail(x: Array) -> Array:
+    r"""$\Phi(x)$, exact in the lower tail."""
+    return erfc(-x / np.sqrt(2.0)) / 2
+
+
 def _moments(t: Array, L: Array) -> tuple[Array, Array]:
     r"""$\int_0^L G\,ds$ and $\int_0^L G^2 ds$ of $G(s) = \Phi(t+s) - \Phi(t)$, in tails that do not cancel.
 
     With $\int\Phi = u\Phi + \phi$ and $\int\Phi^2 = u\Phi^2 + 2\Phi\phi - \Phi(\sqrt2 u)/\sqrt\pi$; for t > 0 with upper tails throughout.
     """
-    up = t > 0
     # Reflected: the lower tail of v is the upper tail of u.
-    sign = jnp.where(up, -1.0, 1.0)
+    sign = jnp.where(t > 0, -1.0, 1.0)
     v0, v1 = sign * t, sign * (t + L)
-    P0, P1 = ndtr(v0), ndtr(v1)
-    first = sign * ((v1 * P1 + normal_density(v1)) - (v0 * P0 + normal_density(v0)))
+    P0, P1, d0, d1 = _tail(v0), _tail(v1), normal_density(v0), normal_density(v1)
+    first = sign * ((v1 * P1 + d1) - (v0 * P0 + d0))
 
-    def squared(v: Array, P: Array) -> Array:
-        return v * P**2 + 2 * P * normal_density(v) - ndtr(np.sqrt(2.0) * v) / np.sqrt(np.pi)
+    def squared(v: Array, P: Array, d: Array) -> Array:
+        return v * P**2 + 2 * P * d - erfc(-v) / (2 * np.sqrt(np.pi))
 
-    second = sign * (squared(v1, P1) - squared(v0, P0))
+    second = sign * (squared(v1, P1, d1) - squared(v0, P0, d0))
     one = sign * (first - L * P0)
     two = second - 2 * P0 * first + L * P0**2
     return one, two
@@ -63,12 +67,15 @@ def _moments(t: Array, L: Array) -> tuple[Array, Array]:
 
 def hazard(t: Array, s: Array, sigma: Array) -> Array:
     r"""$\sigma[\Phi(t + s) - \Phi(t)]/\phi(t)$, by the tails that do not cancel."""
-    gap = jnp.where(t > 0, ndtr(-t) - ndtr(-(t + s)), ndtr(t + s) - ndtr(t))
-    return sigma * gap / normal_density(t)
+    sign = jnp.where(t > 0, -1.0, 1.0)
+    return sigma * sign * (_tail(sign * (t + s)) - _tail(sign * t)) / normal_density(t)
 
 
 def kink(sigma: Scalar, c: Scalar) -> Scalar:
-    """t at which $c h(\\lambda = 1) = 1$, to the reach of the nodes; h falls in t. No derivative: the integrand has no jump there."""
+    """t at which $c h(\\lambda = 1) = 1$, to the reach of the nodes; h falls in t. No derivative: the integrand has no jump there.
+
+    To 4e-6: what lies between it and the true kink adds its square to the integrals.
+    """
     sigma, c = lax.stop_gradient((sigma, c))
 
     def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -78,16 +85,30 @@ def kink(sigma: Scalar, c: Scalar) -> Scalar:
         return jnp.where(above, middle, lo), jnp.where(above, hi, middle)
 
     zero = jnp.zeros_like(sigma + c)
-    lo, hi = lax.fori_loop(0, 40, halve, (zero - REACH, zero + REACH))
+    lo, hi = lax.fori_loop(0, 22, halve, (zero - REACH, zero + REACH))
     return 0.5 * (lo + hi)
 
 
 def _edge(t: Array, sigma: Array, c: Array) -> Array:
     r"""$\lambda^*/\sigma$ for t below the kink: where $\Phi(t + s) = \Phi(t) + \phi(t)/(c\sigma)$, by the shorter tail; at most $1/\sigma$."""
     step, least = normal_density(t) / (c * sigma), jnp.finfo(t.dtype).tiny
-    lower, upper = ndtr(t) + step, ndtr(-t) - step
-    s = jnp.where(lower < upper, ndtri(jnp.clip(lower, least, 0.5)), -ndtri(jnp.clip(upper, least, 0.5))) - t
-    return jnp.clip(s, 0.0, 1 / sigma)
+    lower, upper = _tail(t) + step, _tail(-t) - step
+    z = ndtri(jnp.clip(jnp.minimum(lower, upper), least, 0.5))
+    return jnp.clip(jnp.where(lower < upper, z, -z) - t, 0.0, 1 / sigma)
+
+
+def _integrals(t: Array, weight: Array, L: Array, sigma: Array, c: Array) -> Joint:
+    r"""Over $\lambda = \sigma s$ up to $\sigma L$, of h = sigma G/density and of its square, then over t."""
+    density = normal_density(t)
+    G, G2 = _moments(t, L)
+    h, h2 = sigma * sigma * G / density, sigma * (sigma / density) ** 2 * G2
+    span, mass = sigma * L, weight * density
+    return Joint(
+        jnp.sum(mass * (span - c * h)),
+        jnp.sum(mass * (span - 2 * c * h + c**2 * h2)),
+        jnp.sum(mass * (h - c * h2)),
+        jnp.sum(mass),
+    )
 
 
 def joint_means(sigma: Scalar, c: Scalar) -> Joint:
@@ -95,23 +116,12 @@ def joint_means(sigma: Scalar, c: Scalar) -> Joint:
     x, w = (y.astype(sigma.dtype) for y in gauss_legendre(NODES))
     middle = kink(sigma, c)
     below, above = middle + REACH, REACH - middle
-    # Just above the kink lambda* runs off to infinity: nodes close up to it from below.
-    t = jnp.concatenate([middle - below * x**2, middle + above * x])
-    weight = jnp.concatenate([2 * below * x * w, above * w]) * normal_density(t)
-    density = normal_density(t)
-    # Below the kink only lambda < lambda* earns a piece rate; all integrands vanish there: no derivative needed.
-    low = t < middle
-    L = jnp.where(low, lax.stop_gradient(_edge(t, sigma, c)), 1 / sigma)
-    G, G2 = _moments(t, L)
-    # Integrals over lambda = sigma s of h = sigma G/density and of its square.
-    h, h2 = sigma * sigma * G / density, sigma * (sigma / density) ** 2 * G2
-    span = sigma * L
-    return Joint(
-        jnp.sum(weight * (span - c * h)),
-        jnp.sum(weight * (span - 2 * c * h + c**2 * h2)),
-        jnp.sum(weight * (h - c * h2)),
-        jnp.sum(weight),
-    )
+    # Just above the kink lambda* runs off to infinity: nodes close up to it from below. There only lambda < lambda* earns a
+    # piece rate; all integrands vanish at lambda*, so that it needs no derivative.
+    t = middle - below * x**2
+    part = _integrals(t, 2 * below * x * w, lax.stop_gradient(_edge(t, sigma, c)), sigma, c)
+    whole = _integrals(middle + above * x, above * w, jnp.full_like(x, 1.0) / sigma, sigma, c)
+    return Joint(*(a + b for a, b in zip(part, whole)))
 
 
 class Solution(NamedTuple):
