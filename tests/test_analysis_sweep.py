@@ -1,16 +1,26 @@
 """Sweeps: designs, labels, failed cells, chunks, and a store that survives a kill."""
 
 import dataclasses
+import errno
 import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from pigou import MODEL, NO_TRADE
 
 from jaxecon import InputError, evaluate, open_sweep, sweep
+from jaxecon.analysis import batch
 from jaxecon.analysis.designs import get_values, prior_draws, replace
+from jaxecon.analysis.store import StoreError
+from jaxecon.analysis.study import plan
 from jaxecon.core.model import RESTRICTED
 
 ORDERED = dataclasses.replace(MODEL, constraints=lambda p: {"a > 3 c": p.a - 3 * p.c})
@@ -185,3 +195,142 @@ def test_vectors_go_in_and_out_of_the_pytrees():
     q, v = replace(p, u, ("tax", "b"), jax.numpy.asarray([1.0, 2.0]))
     assert float(v.tax) == 1.0 and float(q.b) == 2.0 and float(q.a) == 10.0
     np.testing.assert_array_equal(get_values(q, v, ("b", "tax", "a")), [2.0, 1.0, 10.0])
+
+
+# Stores at scale -------------------------------------------------------------------------------------------
+
+
+def _chunk_file(store, number):
+    return store / "rows" / "c" / "0" / str(number)
+
+
+def test_a_damaged_or_lost_chunk_is_named_and_nothing_is_overwritten(tmp_path):
+    store, axes = tmp_path / "s.zarr", {"a": (4.0, 10.0, 64)}
+    full = sweep(MODEL, axes, store=store, chunk=16)
+    file = _chunk_file(store, 2)
+    whole = file.read_bytes()
+    broken = bytearray(whole)
+    broken[40] ^= 1
+    file.write_bytes(broken)
+    for again in (lambda: sweep(MODEL, axes, store=store, chunk=16, resume=True), lambda: open_sweep(MODEL, store)):
+        with pytest.raises(StoreError, match=r"chunk 2 of .* cannot be read .* to compute it again remove"):
+            again()
+    assert file.read_bytes() == broken
+    file.unlink()
+    with pytest.raises(StoreError, match=r"chunk 2 of .* marked done but holds nothing"):
+        sweep(MODEL, axes, store=store, chunk=16, resume=True)
+    # The remedy that the message names.
+    (store / "done" / "c" / "2").unlink()
+    assert sweep(MODEL, axes, store=store, chunk=16, resume=True).identical(full) and file.read_bytes() == whole
+
+
+def test_a_full_disk_says_what_is_safe(tmp_path, monkeypatch):
+    store, axes = tmp_path / "s.zarr", {"a": (4.0, 10.0, 64)}
+    write = zarr.Array.__setitem__
+
+    def full(self, where, values):
+        if self.name == "/rows" and where[1].start >= 32:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, where, values)
+
+    monkeypatch.setattr(zarr.Array, "__setitem__", full)
+    with pytest.raises(StoreError, match=r"chunk 2 of 4 could not be written to .*: the disk is full.*safe.*resume"):
+        sweep(MODEL, axes, store=store, chunk=16)
+    monkeypatch.undo()
+    redone = []
+    whole = sweep(MODEL, axes, store=store, chunk=16, resume=True,
+                  progress=lambda done, total, info: redone.append(info["resumed"]))  # fmt: skip
+    assert redone == [True, True, False, False] and whole.equals(sweep(MODEL, axes))
+
+
+def test_a_large_store_is_opened_lazily(tmp_path, monkeypatch):
+    axes = {"a": (1.0, 10.0, 40), "tax": (0.0, 2.0, 5)}
+    small = sweep(MODEL, axes, chunk=64)
+    monkeypatch.setattr("jaxecon.analysis.sweep.IN_MEMORY", 1000)
+    lazy = sweep(MODEL, axes, store=tmp_path / "s.zarr", chunk=64)
+    assert lazy.welfare.dims == ("point",) and not lazy.welfare.variable._in_memory
+    np.testing.assert_array_equal(lazy.welfare.values, small.welfare.values.ravel())
+    assert lazy.welfare.attrs == small.welfare.attrs and lazy.attrs["failed"] == small.attrs["failed"]
+    plain = xr.open_zarr(tmp_path / "s.zarr", consolidated=False, chunks=None)["rows"]
+    assert plain.dims == ("row", "point") and plain.attrs["row"][-1] == "status"
+
+
+def test_points_of_a_large_grid_are_not_kept():
+    """10^9 points: the plan holds the axes only, and any chunk is at hand."""
+    study = plan(MODEL, {"a": (4.0, 10.0, 1000), "b": (0.5, 2.0, 1000), "tax": (0.0, 1.0, 1000)}, "grid", None, 0)
+    assert study.size == 10**9
+    skip = np.ones(-(-study.size // 2**24), bool)
+    skip[40] = False
+    number, start, _, columns = next(c for c in study.chunks(2**24, skip) if c[3] is not None)
+    assert number == 40 and start == 40 * 2**24
+    k = start + 12345
+    at = [columns[n][12345] for n in ("a", "b", "tax")]
+    expected = [study.axes["a"][k // 10**6], study.axes["b"][k // 1000 % 1000], study.axes["tax"][k % 1000]]
+    assert at == expected
+
+
+def test_too_little_memory_halves_the_points(monkeypatch):
+    """A device that refuses more than a hundred points at once still finishes, with the same numbers."""
+    whole = sweep(MODEL, {"a": (4.0, 10.0, 256)})
+    run = batch._small_rows
+
+    def refuse(response, p, u, table):
+        if table.shape[1] > 100:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return run(response, p, u, table)
+
+    monkeypatch.setattr(batch, "_small_rows", refuse)
+    assert sweep(MODEL, {"a": (4.0, 10.0, 256)}).equals(whole)
+
+
+_DEVICES = """
+import sys
+import jax
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from pigou import MODEL
+from jaxecon import sweep
+assert jax.local_device_count() == int(sys.argv[3])
+ds = sweep(MODEL, {"a": (1.0, 10.0, 100), "tax": (0.0, 2.0, 40)}, chunk=1000)
+np.save(sys.argv[2], np.stack([ds[n].values for n in ("welfare", "price", "status")]))
+"""
+
+
+def test_eight_devices_give_the_same_numbers(tmp_path):
+    found = []
+    for n in (1, 8):
+        environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(n), "JAX_PLATFORMS": "cpu"}
+        arguments = [str(Path(__file__).parent), str(tmp_path / f"{n}.npy"), str(n)]
+        subprocess.run([sys.executable, "-c", _DEVICES, *arguments], env=environment, check=True, timeout=300)
+        found.append(np.load(tmp_path / f"{n}.npy"))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12, equal_nan=True)
+
+
+_PROCESSES = """
+import sys
+import jax
+sys.path.insert(0, sys.argv[1])
+jax.distributed.initialize(f"127.0.0.1:{sys.argv[3]}", num_processes=2, process_id=int(sys.argv[4]))
+from pigou import MODEL
+from jaxecon import sweep
+mine = []
+ds = sweep(MODEL, {"a": (1.0, 10.0, 100), "tax": (0.0, 2.0, 40)}, chunk=500, store=sys.argv[2],
+           progress=lambda done, total, info: mine.append(done))
+assert len(mine) == 4, mine
+assert ds.attrs["cells"] == 4000
+"""
+
+
+def test_two_processes_share_a_sweep(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = tmp_path / "s.zarr"
+    arguments = [sys.executable, "-c", _PROCESSES, str(Path(__file__).parent), str(store), str(port)]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    both = [subprocess.Popen([*arguments, str(k)], env=environment) for k in (0, 1)]
+    assert [p.wait(timeout=300) for p in both] == [0, 0]
+    alone = sweep(MODEL, {"a": (1.0, 10.0, 100), "tax": (0.0, 2.0, 40)}, chunk=500)
+    shared = open_sweep(MODEL, store)
+    for name in ("welfare", "price", "status"):
+        np.testing.assert_allclose(shared[name], alone[name], rtol=1e-12)

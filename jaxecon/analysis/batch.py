@@ -158,8 +158,8 @@ def evaluate_rows(
     """Rows of outcomes, largest residual and status at any number of points; shape `[n, outcomes + 2]`.
 
     `study`: points of the whole study of which these are a part; it decides how well the program is compiled, so that
-    the numbers do not depend on how a study is cut. On a CPU two groups run side by side: a compiled call holds no lock
-    of Python, and keeps one core busy at best.
+    the numbers do not depend on how a study is cut. Groups go to all local devices in turn; on a CPU two run side by side: a
+    compiled call holds no lock of Python, and keeps one core busy at best.
     """
     cpu = jax.default_backend() == "cpu"
     wide = WIDE if cpu else CHUNK
@@ -167,22 +167,38 @@ def evaluate_rows(
     if response.group == GROUP:
         few, many = (ONE_BY_ONE, MANY_ONE_BY_ONE) if cpu and response.model.block == 1 else (GROUP, MANY)
         size, run = (wide, run) if (study or len(vectors)) >= many else (few, _small_rows)
+    devices = jax.local_devices()
 
-    def rows_of(group: tuple[int, int, int]) -> np.ndarray:
-        _, start, stop = group
+    def rows_of(job: tuple[int, tuple[int, int, int]]) -> np.ndarray:
+        place, (_, start, stop) = job
         with precision_of(p):
-            rows = run(response, p, u, _table(p, u, names, padded(vectors[start:stop], size)))
-            return np.asarray(rows)[: stop - start]
+            table = _table(p, u, names, padded(vectors[start:stop], size))
+            if len(devices) > 1:
+                table = jax.device_put(table, devices[place % len(devices)])
+            return _as_fits(run, response, p, u, table)[: stop - start]
 
-    groups = list(chunks_of(len(vectors), size))
+    jobs = list(enumerate(chunks_of(len(vectors), size)))
     program = (response, size, p_dtype(p, u), jax.tree.structure((p, u)))
-    parts = []
-    if program not in _COMPILED:  # the first group alone, lest two threads compile the same
-        parts.append(rows_of(groups.pop(0)))
+    # The first group of a device alone, lest two threads compile the same.
+    first = 0 if program in _COMPILED else len(devices)
+    workers = max(len(devices), min(os.cpu_count() or 1, 2) if cpu else 1)
+    with ThreadPoolExecutor(workers) as pool:
+        parts = list(pool.map(rows_of, jobs[:first]))
         _COMPILED.add(program)
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 2) if cpu else 1) as pool:
-        parts += pool.map(rows_of, groups)
+        parts += pool.map(rows_of, jobs[first:])
     return np.concatenate(parts)
+
+
+def _as_fits(run: Callable[..., Array], response: Response, p: Any, u: Any, table: Any) -> np.ndarray:
+    """Rows at the points of `table`; half of the points at a time where the device has no memory for all of them."""
+    try:
+        return np.asarray(run(response, p, u, table))
+    except jax.errors.JaxRuntimeError as error:
+        n = table.shape[1]
+        if "RESOURCE_EXHAUSTED" not in str(error) or n < 2:
+            raise
+        halves = (table[:, : n // 2], table[:, n // 2 :])
+        return np.concatenate([_as_fits(run, response, p, u, half) for half in halves])
 
 
 def evaluate_slopes(

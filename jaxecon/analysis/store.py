@@ -1,23 +1,29 @@
 """A sweep on disk: a Zarr v3 group that survives a kill at any moment.
 
-`rows` holds [outcome, point] (outcomes, `max_residual`, `status`), one chunk of points a file; `done` holds one
-cell per chunk and is written after the chunk's rows, so that a chunk counts only if it is complete. The attribute
-`manifest` says which study it is; a store of another study is refused.
+`rows` holds [row, point] (outcomes, `max_residual`, `status`), one chunk of points a file with a checksum; `done` holds one
+cell per chunk and is written after the chunk's rows, so that a chunk counts only if it is complete; `axes` holds the
+values of each axis. The attribute `manifest` says which study it is; a store of another study is refused.
 """
 
 import dataclasses
+import errno
 import hashlib
 import inspect
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxecon.core.errors import InputError
+from jaxecon.core.errors import InputError, JaxeconError
 from jaxecon.core.model import Model
 
-FORMAT = "jaxecon sweep 1"
+FORMAT = "jaxecon sweep 2"
+
+
+class StoreError(JaxeconError, OSError):
+    """A store that cannot be written any further, or lost a part; the message says what is safe and what to do."""
 
 
 def source_hash(model: Model) -> str:
@@ -37,21 +43,56 @@ def hash_of(study: dict[str, Any]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class SweepStore:
-    """An open store: the arrays and the points per chunk."""
+    """An open store: where it is, the arrays, and the points per chunk."""
 
+    path: Path
     rows: Any
     done: Any
     size: int
 
     def write(self, number: int, values: np.ndarray) -> None:
-        """Write chunk `number`, shape `[outcome, points]`, then mark it done."""
+        """Write chunk `number`, shape `[row, points]`, then mark it done; raises `StoreError` if the disk refuses."""
         start = number * self.size
-        self.rows[:, start : start + values.shape[1]] = values
-        self.done[number] = 1
+        try:
+            self.rows[:, start : start + values.shape[1]] = values
+            self.done[number] = 1
+        except OSError as error:
+            why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
+            raise StoreError(
+                f"chunk {number} of {self.done.shape[0]} could not be written to {self.path}: {why}. The chunks marked done "
+                "are safe; mend the cause and go on with resume=True (--resume)"
+            ) from error
 
     def is_done(self) -> np.ndarray:
         """Which chunks are complete."""
         return np.asarray(self.done[:]) == 1
+
+    def chunk(self, number: int) -> np.ndarray:
+        """Rows of one chunk that is done; raises `StoreError` if it is damaged or gone."""
+        start = number * self.size
+        try:
+            rows = np.asarray(self.rows[:, start : start + self.size])
+        except Exception as error:  # the codecs raise what they like
+            raise self._damaged(number, f"cannot be read ({error})") from error
+        if np.isnan(rows[-1]).any():
+            raise self._damaged(number, "is marked done but holds nothing")
+        return rows
+
+    def _damaged(self, number: int, why: str) -> StoreError:
+        place = Path("rows") / "c" / "0" / str(number)
+        return StoreError(
+            f"chunk {number} of {self.path} {why}. Nothing was overwritten; to compute it again remove {self.path / place} and "
+            f"{self.path / 'done' / 'c' / str(number)}, then go on with resume=True (--resume)"
+        )
+
+    def statuses(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Largest residuals and statuses, one chunk after the other; -1 where a chunk is not there yet."""
+        for number, done in enumerate(self.is_done()):
+            rows = self.chunk(number) if done else np.full((2, self._points(number)), np.nan)
+            yield rows[-2], np.where(np.isnan(rows[-1]), -1, rows[-1]).astype(np.int32)
+
+    def _points(self, number: int) -> int:
+        return min(self.size, self.rows.shape[1] - number * self.size)
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -67,57 +108,80 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def open_store(path: Path, study: dict[str, Any], about: dict[str, Any], shape: tuple[int, int], size: int,
-               resume: bool, dtype: str) -> SweepStore:  # fmt: skip
-    """Create a store, or with `resume` go on with one of the same study.
-
-    Raises `InputError` if the path cannot be written, holds something else, or holds another study.
-    """
-    what = f"the store {path}"
+def create_store(path: Path, study: dict[str, Any], about: dict[str, Any], axes: Mapping[str, np.ndarray],
+                 shape: tuple[int, int], size: int, dtype: str) -> SweepStore:  # fmt: skip
+    """A new store; raises `InputError` if the path exists or cannot be written."""
     # Imported late: only sweeps on disk pay for loading it.
     import zarr
+    from zarr.codecs import Crc32cCodec
 
-    if path.exists() and not resume:
-        raise InputError([f"{path} exists; pass resume=True to go on with it, or choose another path"], what)
+    what = f"the store {path}"
     if path.exists():
-        manifest = read_manifest(path)
-        if manifest["hash"] != hash_of(study):
-            causes = _differences(manifest["study"], study)
-            raise InputError([f"{path} holds another study: {c}; choose another path" for c in causes], what)
-        group: Any = zarr.open_group(path, mode="r+")
-        return SweepStore(group["rows"], group["done"], size)
+        raise InputError([f"{path} exists; pass resume=True to go on with it, or choose another path"], what)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         group = zarr.open_group(path, mode="w", zarr_format=3)
-        count = -(-shape[1] // size)
         rows = group.create_array(
             "rows", shape=shape, chunks=(shape[0], size), dtype=dtype, fill_value=float("nan"),
-            dimension_names=("row", "point"),
+            compressors=(Crc32cCodec(),), dimension_names=("row", "point"),
+            attributes={"row": [*study["outcomes"], "max_residual", "status"]},
         )  # fmt: skip
-        done = group.create_array("done", shape=(count,), chunks=(1,), dtype="uint8", fill_value=0)
+        done = group.create_array(
+            "done", shape=(-(-shape[1] // size),), chunks=(1,), dtype="uint8", fill_value=0, dimension_names=("chunk",)
+        )
+        values = group.create_group("axes")
+        for name, axis in axes.items():
+            _write_axis(values, name, axis)
     except OSError as error:
         raise InputError([f"{path} cannot be written: {error}; choose a writable path"], what) from None
     # The manifest comes last: a store without one was killed while it was made and is refused on resume.
     group.attrs["manifest"] = {"format": FORMAT, "hash": hash_of(study), "study": study, "about": about}
-    return SweepStore(rows, done, size)
+    return SweepStore(path, rows, done, size)
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a store; raises `InputError` if there is none."""
+def _write_axis(group: Any, name: str, values: np.ndarray) -> None:
+    """Numbers as they are, choices as places in a list of names."""
+    choices: dict[str, Any] = {}
+    if values.dtype.kind not in "if":
+        names, values = np.unique(values.astype(str), return_inverse=True)
+        choices = {"choices": names.tolist()}
+    group.create_array(name, data=values, dimension_names=(name,), attributes=choices)
+
+
+def resume_store(path: Path, study: dict[str, Any], size: int) -> SweepStore:
+    """The store of the same study; raises `InputError` if it holds another one, or none."""
+    store, manifest = open_store(path)
+    if manifest["hash"] != hash_of(study):
+        causes = _differences(manifest["study"], study)
+        problems = [f"{path} holds another study: {c}; choose another path" for c in causes]
+        raise InputError(problems, f"the store {path}")
+    return dataclasses.replace(store, size=size)
+
+
+def open_store(path: Path) -> tuple[SweepStore, dict[str, Any]]:
+    """A store and its manifest; raises `InputError` if there is none."""
     import zarr
 
     try:
-        manifest: Any = zarr.open_group(path, mode="r").attrs["manifest"]
+        group: Any = zarr.open_group(path, mode="r+")
+        manifest: Any = group.attrs["manifest"]
         if manifest["format"] == FORMAT:
-            return manifest
+            return SweepStore(path, group["rows"], group["done"], group["rows"].chunks[1]), manifest
+        why = f"its format is {manifest['format']!r}, this version writes {FORMAT!r}"
     except (OSError, KeyError, ValueError, TypeError):
-        pass
-    raise InputError([f"{path} holds no sweep of jaxecon; remove it or choose another path"], f"the store {path}")
+        why = "it has no manifest"
+    raise InputError(
+        [f"{path} holds no sweep of jaxecon: {why}; remove it or choose another path"], f"the store {path}"
+    )
 
 
-def read_rows(path: Path) -> np.ndarray:
-    """All rows of a store, shape `[row, point]`; NaN where a chunk is not there yet."""
+def read_axes(path: Path, names: list[str]) -> dict[str, np.ndarray]:
+    """Values of the axes of a store."""
     import zarr
 
-    group: Any = zarr.open_group(path, mode="r")
-    return np.asarray(group["rows"][:])
+    group: Any = zarr.open_group(path, mode="r")["axes"]
+    found = {}
+    for name in names:
+        values, choices = np.asarray(group[name][:]), group[name].attrs.get("choices")
+        found[name] = values if choices is None else np.asarray(choices, dtype=object)[values].astype(str)
+    return found

@@ -1,6 +1,9 @@
-"""Outcomes over named axes: a grid, paired values, or a quasi-random design."""
+"""Outcomes over named axes: a grid, paired values, or a quasi-random design; in memory, or streamed to disk."""
 
+import collections
 import dataclasses
+import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,144 +13,72 @@ import numpy as np
 import xarray as xr
 
 import jaxecon
-from jaxecon.analysis.batch import CHUNK, Response, chunks_of, evaluate_rows
-from jaxecon.analysis.designs import (
-    Progress,
-    count_problems,
-    inputs_of,
-    name_problems,
-    outcome_names,
-    quasi_random,
-    range_problem,
-    resolve,
-    seed_problems,
+from jaxecon.analysis.batch import CHUNK, Response, evaluate_rows
+from jaxecon.analysis.designs import Progress, count_problems, inputs_of, outcome_names, resolve
+from jaxecon.analysis.hosts import meet, mine
+from jaxecon.analysis.store import (
+    SweepStore,
+    create_store,
+    open_store,
+    read_axes,
+    resume_store,
+    source_hash,
 )
-from jaxecon.analysis.store import open_store, read_manifest, read_rows, source_hash
+from jaxecon.analysis.study import Study, plan
 from jaxecon.core.errors import InputError
-from jaxecon.core.fields import Field, fields_of
-from jaxecon.core.inputs import field_problem
-from jaxecon.core.model import Model
-from jaxecon.core.results import (
-    as_attributes,
-    count_attributes,
-    field_attributes,
-    provenance,
-    settings,
-    status_attributes,
-)
+from jaxecon.core.model import SOLVED, Model
+from jaxecon.core.results import as_attributes, field_attributes, provenance, settings, status_attributes
 
-DESIGNS = ("grid", "paired", "sobol")
+# Bytes of results from which a sweep on disk is opened lazily instead of being read.
+IN_MEMORY = 1 << 28
 
 
-@dataclasses.dataclass(frozen=True)
-class Study:
-    """The points of a sweep: `axes` as the user named them, and each axis's value at every point."""
+@dataclasses.dataclass
+class Tally:
+    """What is known of the cells so far: how many have which status."""
 
-    design: str
-    axes: dict[str, np.ndarray]
-    columns: dict[str, np.ndarray]
+    counts: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+
+    def add(self, status: np.ndarray) -> None:
+        codes, counts = np.unique(np.asarray(status).astype(int), return_counts=True)
+        self.counts.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
 
     @property
-    def size(self) -> int:
-        return len(next(iter(self.columns.values())))
+    def failed(self) -> int:
+        return self.counts.total() - self.counts[SOLVED]
 
-
-def _axis(f: Field, spec: Any, design: str) -> tuple[np.ndarray | None, list[str]]:
-    """Values of one axis: an array, or (lo, hi, n) as a tuple, or (lo, hi) for a quasi-random design."""
-    if f.kind == "choice" or (f.kind == "integer" and not isinstance(spec, tuple)):
-        values: Any = [spec] if isinstance(spec, str) or np.ndim(spec) == 0 else list(spec)
-    elif isinstance(spec, tuple) and (len(spec) == 3 or design == "sobol"):
-        n = 2 if len(spec) == 2 else spec[2]
-        problem = range_problem(f, spec[:2])
-        problems = ([problem] if problem else []) + [f"axis {f.name}: {p}" for p in count_problems(n=n)]
-        if problems:
-            return None, problems
-        lo, hi = float(spec[0]), float(spec[1])
-        if design == "sobol":
-            return np.array([lo, hi]), []
-        values = np.linspace(lo, hi, int(n))
-        if f.kind == "integer":
-            values = [int(v) for v in dict.fromkeys(np.round(values))]
-    else:
-        values = np.atleast_1d(spec).tolist() if f.kind == "integer" else np.atleast_1d(spec)
-    if np.ndim(values) != 1 or len(values) == 0:
-        return None, [f"axis {f.name} must be a list of values or a range (lo, hi, n), not {spec!r}"]
-    if f.kind == "real":
-        found = [field_problem(f, values, path_ok=True)]
-    else:
-        found = [field_problem(f, v) for v in dict.fromkeys(values)]
-    problems = [w for w in found if w]
-    if design == "sobol":
-        problems.append(f"axis {f.name} of a quasi-random design must be a range (lo, hi), not values")
-    if problems:
-        return None, problems[:3]
-    return np.asarray(values, float if f.kind == "real" else None), []
-
-
-def plan(model: Model, axes: Mapping[str, Any], design: str, points: int | None, seed: int) -> Study:
-    """The points of a sweep; raises `InputError` naming every wrong axis."""
-    known = inputs_of(model)
-    problems = name_problems([design], DESIGNS, "design") + seed_problems(seed)
-    problems += name_problems(axes, known, f"parameter or instrument of {model.name}")
-    if not axes:
-        problems.append("a sweep needs at least one axis, e.g. {'name': (lo, hi, n)}")
-    values: dict[str, np.ndarray] = {}
-    for name, spec in axes.items():
-        if name in known and design in DESIGNS:
-            if design == "sobol" and known[name].kind != "real":
-                problems.append(f"axis {name} is not real; use the grid or the paired design for it")
-                continue
-            axis, why = _axis(known[name], spec, design)
-            problems += why
-            if axis is not None:
-                values[name] = axis
-    if design == "sobol":
-        problems += count_problems(points=points)
-    elif points is not None:
-        problems.append(f"points applies to the design 'sobol', not to {design!r}; give n in (lo, hi, n)")
-    lengths = {n: len(v) for n, v in values.items()}
-    if design == "paired" and len(set(lengths.values())) > 1:
-        problems.append(f"paired axes must have equal lengths, not {lengths}")
-    if problems:
-        raise InputError(problems, f"the sweep of {model.name}")
-    if design == "grid":
-        mesh = np.meshgrid(*values.values(), indexing="ij")
-        columns = {n: m.ravel() for n, m in zip(values, mesh, strict=True)}
-    elif design == "paired":
-        columns = values
-    else:
-        assert points is not None
-        ranges = np.array(list(values.values()))
-        # A power of two is drawn and cut: the sequence is balanced, and a prefix of a larger one.
-        unit = quasi_random(len(ranges), seed).random(1 << (points - 1).bit_length())[:points]
-        columns = dict(zip(values, (ranges[:, 0] + unit * (ranges[:, 1] - ranges[:, 0])).T, strict=True))
-    return Study(design, values, columns)
+    def attributes(self, model: Model) -> dict[str, Any]:
+        """Cells, solved cells, and the failures by reason."""
+        failed = {model.reason(c)[0]: n for c, n in sorted(self.counts.items()) if c != SOLVED and n}
+        return {"cells": self.counts.total(), "solved": self.counts[SOLVED], "failed": json.dumps(failed)}
 
 
 def _evaluate_chunk(
-    model: Model, p: Any, u: Any, study: Study, start: int, stop: int, outcomes: tuple[str, ...]
+    model: Model, p: Any, u: Any, columns: dict[str, np.ndarray], size: int, outcomes: tuple[str, ...]
 ) -> np.ndarray:
-    """Rows of one chunk, shape `[rows, points]`; static axes take one compiled function per combination."""
+    """Rows of one chunk of a study of `size` points, shape `[rows, points]`; static axes take one compiled function per
+    combination."""
     known = inputs_of(model)
-    real = tuple(n for n in study.columns if known[n].kind == "real")
-    fixed = [n for n in study.columns if known[n].kind != "real"]
+    real = tuple(n for n in columns if known[n].kind == "real")
+    fixed = [n for n in columns if known[n].kind != "real"]
+    count = len(next(iter(columns.values())))
     if real:
-        vectors = np.stack([study.columns[n][start:stop] for n in real], axis=1)
+        vectors = np.stack([columns[n] for n in real], axis=1)
     else:
         # Only static axes: sweep over the first real parameter at its own value.
         real = (next(n for n, f in known.items() if f.kind == "real"),)
-        vectors = np.full((stop - start, 1), float(getattr(p, real[0], np.nan)))
+        vectors = np.full((count, 1), float(getattr(p, real[0], np.nan)))
     response = Response(model)
     order = list(response.fields())
-    columns = [*(order.index(n) for n in outcomes), -2, -1]
+    kept = [*(order.index(n) for n in outcomes), -2, -1]
     if not fixed:
-        return evaluate_rows(response, p, u, real, vectors, study=study.size).T[columns]
-    combinations = list(zip(*(study.columns[n][start:stop].tolist() for n in fixed), strict=True))
-    rows = np.empty((stop - start, len(outcomes) + 2), vectors.dtype)
+        return evaluate_rows(response, p, u, real, vectors, study=size).T[kept]
+    combinations = list(zip(*(columns[n].tolist() for n in fixed), strict=True))
+    rows = np.empty((count, len(outcomes) + 2), vectors.dtype)
     for combination in dict.fromkeys(combinations):
-        mine = np.array([c == combination for c in combinations])
+        where = np.array([c == combination for c in combinations])
         q = dataclasses.replace(p, **dict(zip(fixed, combination, strict=True)))
-        rows[mine] = evaluate_rows(response, q, u, real, vectors[mine], study=study.size)[:, columns]
+        rows[where] = evaluate_rows(response, q, u, real, vectors[where], study=size)[:, kept]
     return rows.T
 
 
@@ -177,18 +108,28 @@ def sweep(
       (`points` scrambled Sobol points of the ranges).
     - `params`, `policy`: what is not an axis; `outcomes`: which outcomes to keep, default all.
     - `chunk`: points between two reports of progress, and of one write to the store.
-    - `store`: path of a Zarr store that is written chunk by chunk; `resume=True` goes on after a kill, redoing
-      at most one chunk. A store of another study is refused.
-    - `progress(done, total, info)`: called after each chunk.
+    - `store`: path of a Zarr store that is written chunk by chunk; memory then does not grow with the number of points.
+      `resume=True` goes on after a kill, redoing at most one chunk; chunks that are there are read once and checked. A
+      store of another study is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` with labels.
+    - `progress(done, total, info)`: called after each chunk; `info`: failed cells, points computed per second, resumed.
+
+    All local devices take part. Under `jax.distributed` every process calls `sweep` with the same store and takes its share
+    of the chunks.
 
     **Returns** a dataset with one dimension per axis (grid) or the dimension `point`: outcomes, `max_residual`,
-    `status`. Failed cells are NaN with a reason; the attributes count them. Raises `InputError` before computing.
+    `status`. Failed cells are NaN with a reason; the attributes count them. A store of more than 256 MB is opened lazily
+    along `point` (a grid in the order of its axes, the last one fastest). Raises `InputError` before computing,
+    `StoreError` where the disk fails.
     """
     p, u = resolve(model, params, policy, precision)
     chosen, problems = outcome_names(model, outcomes)
     problems += count_problems(chunk=chunk) if chunk is not None else []
     if resume and store is None:
         problems.append("resume=True needs a store")
+    if jax.process_count() > 1 and store is None:
+        problems.append(
+            f"{jax.process_count()} processes share a sweep through a store; name one that all of them reach"
+        )
     try:
         study = plan(model, axes, design, points, seed)
     except InputError as error:
@@ -201,70 +142,119 @@ def sweep(
         raise InputError([f"{n} is a path in the given policy; sweep a scalar" for n in wide], "the sweep")
     size = min(chunk or CHUNK, study.size)
     record = provenance(
-        model, seed=seed if design == "sobol" else None, precision=precision, design=design,
-        axes={n: v.tolist() if len(v) <= 64 else [v[0].item(), v[-1].item(), len(v)] for n, v in study.axes.items()},
+        model, seed=seed if design == "sobol" else None, precision=precision, design=design, axes=study.label(),
         params=settings(p), policy=settings(u), chunk=size,
     )  # fmt: skip
     sink = None
     if store is not None:
         definition = {
             "model": model.name, "design": design, "seed": seed, "precision": precision, "chunk": size,
-            "axes": {n: v.tolist() for n, v in study.axes.items()}, "points": study.size, "outcomes": list(chosen),
+            "axes": study.describe(), "points": study.size, "outcomes": list(chosen),
             "params": settings(p), "policy": settings(u), "source": source_hash(model),
             "jaxecon": jaxecon.__version__, "jax": jax.__version__,
         }  # fmt: skip
-        sink = open_store(Path(store), definition, record, (len(chosen) + 2, study.size), size, resume, precision)
-    finished = sink.is_done() if sink else np.zeros(-(-study.size // size), bool)
+        sink = _sink(Path(store), definition, record, study, (len(chosen) + 2, study.size), size, resume, precision)
     rows = None if sink else np.empty((len(chosen) + 2, study.size), precision)
-    failed = 0
+    tally, computed, start_time = Tally(), 0, time.perf_counter()
+    finished = sink.is_done() if sink else np.zeros(-(-study.size // size), bool)
     with jax.enable_x64(precision == "float64"):
-        for number, start, stop in chunks_of(study.size, size):
-            if not finished[number]:
-                block = _evaluate_chunk(model, p, u, study, start, stop, chosen)
-                failed += int(np.sum(block[-1] != 0))
+        for number, start, stop, columns in study.chunks(size, finished | ~mine(len(finished))):
+            if columns is not None:
+                block = _evaluate_chunk(model, p, u, columns, study.size, chosen)
+                computed += stop - start
                 if sink:
                     sink.write(number, block)
                 else:
                     rows[:, start:stop] = block  # pyright: ignore
+            elif sink and finished[number]:
+                block = sink.chunk(number)
+            else:
+                continue
+            tally.add(block[-1])
             if progress is not None:
-                progress(stop, study.size, {"failed": failed, "resumed": bool(finished[number])})
-    values = np.asarray(sink.rows[:]) if sink else rows
-    return _dataset(model, study, chosen, values, record)
+                rate = computed / (time.perf_counter() - start_time)
+                progress(stop, study.size, {"failed": tally.failed, "per s": rate, "resumed": columns is None})
+    if sink is None:
+        return _dataset(model, study, chosen, rows, record | tally.attributes(model), tuple(tally.counts))
+    meet("sweep done")
+    return open_sweep(model, sink.path, tally=tally if jax.process_count() == 1 else None)
 
 
-def _dataset(model: Model, study: Study, outcomes: tuple[str, ...], rows: Any, record: dict[str, Any]) -> xr.Dataset:
+def _sink(
+    path: Path, definition: dict[str, Any], about: dict[str, Any], study: Study, shape: tuple[int, int], size: int,
+    resume: bool, precision: str,
+) -> SweepStore:  # fmt: skip
+    """The store of the study: a new one, made by the first process, or one to go on with."""
+    there = path.exists()
+    meet("store looked for")
+    if there and resume:
+        return resume_store(path, definition, size)
+    if jax.process_index() == 0:
+        made = create_store(path, definition, about, study.axes, shape, size, precision)
+        meet("store made")
+        return made
+    meet("store made")
+    return resume_store(path, definition, size)
+
+
+def _dataset(
+    model: Model, study: Study, outcomes: tuple[str, ...], rows: Any, attributes: dict[str, Any], codes: tuple[int, ...]
+) -> xr.Dataset:
+    """Labelled rows `[row, point]`; grids in the shape of their axes."""
     grid = study.design == "grid"
     dims = tuple(study.axes) if grid else ("point",)
-    shape = tuple(len(v) for v in study.axes.values()) if grid else (study.size,)
     known = model.fields
-    variables: dict[str, Any] = {
-        n: (dims, rows[i].reshape(shape), field_attributes(known[n])) for i, n in enumerate(outcomes)
-    }
-    residual = {"units": "1", "long_name": "largest residual", "doc": "largest unit-free residual of an identity"}
-    variables["max_residual"] = (dims, rows[-2].reshape(shape), residual)
-    status = rows[-1].reshape(shape).astype(np.int32)
-    variables["status"] = (dims, status, status_attributes(model, status))
-    coords = {
-        n: ((n,) if grid else ("point",), study.axes[n] if grid else study.columns[n], field_attributes(known[n]))
-        for n in study.axes
-    }
+    status = rows[-1].reshape(study.shape).astype(np.int32)
+    variables = _variables(model, outcomes, dims, [x.reshape(study.shape) for x in rows[:-1]], status, codes)
+    columns = study.axes if grid else study.columns()
+    coords = {n: ((n,) if grid else ("point",), columns[n], field_attributes(known[n])) for n in study.axes}
     dataset = xr.Dataset(variables, coords=coords)
-    dataset.attrs = as_attributes(record | count_attributes(model, status))
+    dataset.attrs = as_attributes(attributes)
     return dataset
 
 
-def open_sweep(model: Model, store: str | Path) -> xr.Dataset:
-    """The dataset of a store that `sweep` wrote; chunks not yet computed are NaN with status -1."""
-    manifest = read_manifest(Path(store))
+def _variables(
+    model: Model,
+    outcomes: tuple[str, ...],
+    dims: tuple[str, ...],
+    rows: Sequence[Any],
+    status: Any,
+    codes: tuple[int, ...],
+) -> dict[str, Any]:
+    known = model.fields
+    residual = {"units": "1", "long_name": "largest residual", "doc": "largest unit-free residual of an identity"}
+    found: dict[str, Any] = {n: (dims, rows[i], field_attributes(known[n])) for i, n in enumerate(outcomes)}
+    found["max_residual"] = (dims, rows[-1], residual)
+    found["status"] = (dims, status, status_attributes(model, codes))
+    return found
+
+
+def open_sweep(model: Model, store: str | Path, *, tally: Tally | None = None) -> xr.Dataset:
+    """The dataset of a store that `sweep` wrote; chunks not yet computed are NaN with status -1.
+
+    A store of more than 256 MB is opened lazily along `point`. `tally`: the counts of the cells, read from the store if
+    they are not given. Raises `InputError` if it holds no sweep of the model, `StoreError` if a chunk is damaged.
+    """
+    sink, manifest = open_store(Path(store))
     made = manifest["study"]
     if made["model"] != model.name:
         raise InputError([f"{store} holds a sweep of {made['model']!r}, not of {model.name!r}"], "the store")
-    axes = made["axes"]
-    specs = {n: tuple(v) if made["design"] == "sobol" else v for n, v in axes.items()}
-    points = made["points"] if made["design"] == "sobol" else None
-    study = plan(model, specs, made["design"], points, made["seed"])
-    rows = read_rows(Path(store))
-    rows[-1] = np.where(np.isnan(rows[-1]), -1, rows[-1])
-    names = tuple(n for n in fields_of(model.Outcomes) if n in made["outcomes"])
-    order = [made["outcomes"].index(n) for n in names]
-    return _dataset(model, study, names, rows[[*order, -2, -1]], manifest["about"])
+    study = Study(made["design"], read_axes(sink.path, list(made["axes"])), made["points"], made["seed"])
+    if tally is None:
+        tally = Tally()
+        for _, status in sink.statuses():
+            tally.add(status)
+    names, codes = tuple(made["outcomes"]), tuple(tally.counts)
+    attributes = manifest["about"] | tally.attributes(model)
+    if np.dtype(made["precision"]).itemsize * sink.rows.size <= IN_MEMORY:
+        rows = np.asarray(sink.rows[:])
+        rows[-1] = np.where(np.isnan(rows[-1]), -1, rows[-1])
+        return _dataset(model, study, names, rows, attributes, codes)
+    lazy = xr.open_zarr(sink.path, chunks=None, consolidated=False)["rows"].variable
+    rows = [lazy[i] for i in range(len(names) + 2)]
+    dataset = xr.Dataset()
+    for n, (_, row, about) in _variables(model, names, ("point",), rows[:-1], rows[-1], codes).items():
+        dataset[n] = row
+        dataset[n].attrs = about
+    dataset.attrs = as_attributes(attributes)
+    return dataset
