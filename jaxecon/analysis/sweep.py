@@ -5,6 +5,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +36,25 @@ IN_MEMORY = 1 << 28
 
 @dataclasses.dataclass
 class Tally:
-    """What is known of the cells so far: how many have which status."""
+    """What is known of the cells so far: how many have which status, and the largest residual of the solved ones."""
 
     counts: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    residual: float = float("nan")
 
-    def add(self, status: np.ndarray) -> None:
+    def add(self, residual: np.ndarray, status: np.ndarray) -> None:
         codes, counts = np.unique(np.asarray(status).astype(int), return_counts=True)
         self.counts.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+        self.residual = float(np.fmax(self.residual, np.max(residual[status == SOLVED], initial=-np.inf)))
 
     @property
     def failed(self) -> int:
         return self.counts.total() - self.counts[SOLVED]
 
     def attributes(self, model: Model) -> dict[str, Any]:
-        """Cells, solved cells, and the failures by reason."""
+        """Cells, solved cells, the failures by reason, and the largest residual of the solved ones."""
         failed = {model.reason(c)[0]: n for c, n in sorted(self.counts.items()) if c != SOLVED and n}
-        return {"cells": self.counts.total(), "solved": self.counts[SOLVED], "failed": json.dumps(failed)}
+        counts = {"cells": self.counts.total(), "solved": self.counts[SOLVED], "failed": json.dumps(failed)}
+        return counts | {"largest_residual": self.residual if self.counts[SOLVED] else float("nan")}
 
 
 def _evaluate_chunk(
@@ -156,24 +160,36 @@ def sweep(
         sink = _sink(Path(store), definition, record, study, (len(chosen) + 2, study.size), size, resume, precision)
     rows = None if sink else np.empty((len(chosen) + 2, study.size), precision)
     tally, computed, start_time = Tally(), 0, time.perf_counter()
-    finished = sink.is_done() if sink else np.zeros(-(-study.size // size), bool)
-    with jax.enable_x64(precision == "float64"):
-        for number, start, stop, columns in study.chunks(size, finished | ~mine(len(finished))):
+    chunks = -(-study.size // size)
+    finished, own = sink.is_done() if sink else np.zeros(chunks, bool), mine(chunks)
+
+    def keep(number: int, start: int, stop: int, block: np.ndarray, resumed: bool) -> None:
+        nonlocal computed
+        if sink and not resumed:
+            sink.write(number, block)
+        elif rows is not None:
+            rows[:, start:stop] = block
+        tally.add(block[-2], block[-1])
+        computed += 0 if resumed else stop - start
+        if progress is not None:
+            rate = computed / (time.perf_counter() - start_time)
+            progress(stop, study.size, {"failed": tally.failed, "per s": rate, "resumed": resumed})
+
+    # One chunk is written while the next one is computed.
+    with jax.enable_x64(precision == "float64"), ThreadPoolExecutor(1) as writer:
+        pending: Future[None] | None = None
+        for number, start, stop, columns in study.chunks(size, finished | ~own):
             if columns is not None:
                 block = _evaluate_chunk(model, p, u, columns, study.size, chosen)
-                computed += stop - start
-                if sink:
-                    sink.write(number, block)
-                else:
-                    rows[:, start:stop] = block  # pyright: ignore
-            elif sink and finished[number]:
+            elif sink and own[number]:
                 block = sink.chunk(number)
             else:
                 continue
-            tally.add(block[-1])
-            if progress is not None:
-                rate = computed / (time.perf_counter() - start_time)
-                progress(stop, study.size, {"failed": tally.failed, "per s": rate, "resumed": columns is None})
+            if pending is not None:
+                pending.result()
+            pending = writer.submit(keep, number, start, stop, block, columns is None)
+        if pending is not None:
+            pending.result()
     if sink is None:
         return _dataset(model, study, chosen, rows, record | tally.attributes(model), tuple(tally.counts))
     meet("sweep done")
@@ -242,8 +258,8 @@ def open_sweep(model: Model, store: str | Path, *, tally: Tally | None = None) -
     study = Study(made["design"], read_axes(sink.path, list(made["axes"])), made["points"], made["seed"])
     if tally is None:
         tally = Tally()
-        for _, status in sink.statuses():
-            tally.add(status)
+        for residual, status in sink.statuses():
+            tally.add(residual, status)
     names, codes = tuple(made["outcomes"]), tuple(tally.counts)
     attributes = manifest["about"] | tally.attributes(model)
     if np.dtype(made["precision"]).itemsize * sink.rows.size <= IN_MEMORY:
