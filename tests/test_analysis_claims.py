@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from pigou import MODEL
+from pigou import MODEL, with_costly_claim
 
 from jaxecon import InputError, claims
 from jaxecon.analysis.claims import influence_of
@@ -102,6 +102,18 @@ def test_the_map_is_over_the_two_that_matter(found):
     parts = found["P4"].boundary
     assert parts is not None and {parts.x, parts.y} == {"d", "a"}
     assert parts.margin.max() == pytest.approx(0.8 - 0.5 / 3)
+
+
+def test_the_draws_themselves_show_the_boundary_of_a_costly_claim():
+    """No margin is evaluated twice: the points are the draws on which the share rests."""
+    found = claims(with_costly_claim(256), draws=1000)[0]
+    boundary = found.boundary
+    assert boundary is not None and (boundary.x, boundary.y) == ("d", "a") and boundary.margin.shape == (256,)
+    a, d = boundary.y_values, boundary.x_values
+    # At the draws b and c differ from the baseline: the sign agrees where d and a decide, not everywhere.
+    assert np.mean(boundary.margin > 0) == found.share and 0 < found.share < 1
+    assert np.mean((boundary.margin > 0) == (d * (a - 2) / (1 + d) > 3.2)) > 0.7
+    assert claims(with_costly_claim(8), draws=1000)[0].boundary is None
 
 
 def test_influence_finds_what_moves_the_margin():

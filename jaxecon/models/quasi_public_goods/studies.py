@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxecon.core.fields import with_fields
 from jaxecon.models.quasi_public_goods import market
 from jaxecon.models.quasi_public_goods.equilibrium import Equilibrium, equilibrium, outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
@@ -100,7 +101,7 @@ def break_even_leakage(p: Params, u: Policy) -> Mapping[str, Array]:
 def comprehensive_policy(p: Params, u: Policy) -> Mapping[str, Array]:
     """Welfare of S4 less that of S1 by the scale of the spillovers, baseline 1 (C2.4): exact, for the market does not depend on the
     scale and W is linear in it."""
-    pair = [Policy(**REGIMES[name]) for name in ("S1", "S4")]
+    pair = [with_fields(u, tuple(REGIMES[name]), list(REGIMES[name].values())) for name in ("S1", "S4")]
 
     def parts(v: Policy) -> tuple[Array, Array]:
         o = outcomes(p, v, equilibrium(p, v))
