@@ -56,7 +56,7 @@ def test_stochastic_claims_draw_their_own_keys(found):
 
 
 def test_claims_that_share_a_joint_function_do_not_depend_on_which_are_asked_for():
-    """One program for both, the same margins together and alone, and draws that are the same however they are chosen."""
+    """One program for both; together and alone the same draws and margins, to the last digits that a compiler may round anew."""
     calls = []
 
     def joint(p, u, key):
@@ -75,7 +75,9 @@ def test_claims_that_share_a_joint_function_do_not_depend_on_which_are_asked_for
     backwards = claims(model, ["Y", "X"], draws=100, boundary=False)[::-1]
     for one, two, three in zip(together, alone, backwards, strict=True):
         assert one.id == two.id == three.id
-        assert one.margin == two.margin == three.margin and one.quantiles == two.quantiles == three.quantiles
+        for other in (two, three):
+            assert other.margin == pytest.approx(one.margin, rel=1e-12)
+            assert other.quantiles == pytest.approx(one.quantiles, rel=1e-12)
     assert together[1].quantiles != together[0].quantiles
 
 
