@@ -4,6 +4,8 @@ P = a - b q, marginal cost c, damage d q^2/2: tau* = d(a - c)/(b + d), deadweigh
 d^2(a - c)^2/[2 b^2 (b + d)].
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -116,6 +118,14 @@ CLAIMS = (
     Claim("P7", "A costly claim", "S", "baseline", lambda p, u, key: p.b, cost="agents", max_draws=8),
     Claim("P8", "A claim at the baseline only", "S", "calibrated", lambda p, u, key: p.b, cost="optimization", max_draws=1),
 )  # fmt: skip
+
+
+def with_costly_claim(draws):
+    """The model with P2 as a claim that costs more than an equilibrium and affords so many draws."""
+    (cheap,) = (c for c in MODEL.claims if c.id == "P2")
+    costly = dataclasses.replace(cheap, id="P9", cost="optimization", max_draws=draws)
+    return dataclasses.replace(MODEL, claims=(costly,))
+
 
 MODEL = Model(
     name="pigou",

@@ -202,6 +202,27 @@ def test_every_wrong_field_is_reported_at_once(capsys):
     assert err.startswith("jaxecon: 3 problems") and all(w in err for w in ("'p_A=1:2'", "taxx", "qq"))
     _, err = run(capsys, "claims", "information_pollution", "--prior", "/no/such.toml", "-p", "taxx=1", code=2)
     assert err.startswith("jaxecon: 2 problems")
+    words = (
+        "optimize",
+        "information_pollution",
+        "--instruments",
+        "taxx",
+        "--objective",
+        "joy",
+        "--method",
+        "guess",
+        "--starts",
+        "0",
+    )
+    _, err = run(capsys, *words, "-p", "p_A=-1", "-o", "/no/such/folder/x.json", code=2)
+    assert err.startswith("jaxecon: 6 problems")
+    assert all(w in err for w in ("taxx", "joy", "guess", "--starts", "p_A", "/no/such/folder"))
+    _, err = run(
+        capsys, "sweep", "information_pollution", "p_A=1:2", "pA=1:2:3", "mu=0:9:2", "--design", "guess", code=2
+    )
+    assert err.startswith("jaxecon: 2 problems") and "guess" in err and "pA" in err
+    _, err = run(capsys, "claims", "one", "two", code=2)
+    assert err.startswith("jaxecon: 2 problems")
 
 
 def test_printed_examples_name_what_exists():

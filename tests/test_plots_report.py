@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from pigou import MODEL
+from pigou import MODEL, with_costly_claim
 
 from jaxecon import InputError, claims, plots, sensitivity, simulate, sweep
 from jaxecon.report import study, write_report
@@ -90,6 +90,15 @@ def test_the_margin_map_draws_its_boundary():
     _assert_labelled(figure)
     assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("d", "a")
     assert len(figure.axes[0].collections) == 2
+
+
+def test_draws_of_a_costly_claim_are_points():
+    found = claims(with_costly_claim(64), draws=64)[0]
+    figure = plots.margin_map(found.boundary, found.id)
+    _assert_labelled(figure)
+    holds, fails = figure.axes[0].collections
+    assert len(holds.get_offsets()) + len(fails.get_offsets()) == 64
+    assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == ["holds", "fails"]
 
 
 def test_policies_compared():

@@ -41,7 +41,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 @dataclasses.dataclass(frozen=True)
 class BoundaryMap:
     """Margin over the two most influential parameters `x` and `y`, the others as given: `margin[i, j]` at
-    `y_values[i]`, `x_values[j]`; the claim holds where it is positive. `influence`: share of the variance of the
+    `y_values[i]`, `x_values[j]`; the claim holds where it is positive. Of a claim that costs more than an equilibrium the draws
+    themselves: `margin[i]` at `y_values[i]`, `x_values[i]`, the others drawn, too. `influence`: share of the variance of the
     margin's rank that each parameter explains alone."""
 
     x: str
@@ -224,13 +225,18 @@ def _columns(group: Group, claim: Claim) -> tuple[list[int], list[int]]:
 def _map(task: _Task, group: Group, claim: Claim, margins: np.ndarray, influence: dict[str, float]) -> BoundaryMap | None:  # fmt: skip
     """The margin over the two parameters that matter most, if the claim holds at some draws and fails at others."""
     mixed = bool(np.any(margins > 0) and np.any(margins <= 0))
-    wanted = task.boundary and claim.expectation not in ("report", "exact") and claim.cost == "equilibrium"
+    wanted = task.boundary and claim.expectation not in ("report", "exact")
     if not (wanted and mixed and len(influence) > 1):
         return None
     x, y = list(influence)[:2]
+    shares = {k: influence[k] for k in (x, y)}
+    if claim.cost != "equilibrium":
+        good = np.flatnonzero(np.isfinite(margins[1:])) + 1
+        at_x, at_y = (task.points[good, task.box.names.index(name)] for name in (x, y))
+        return BoundaryMap(x, y, at_x, at_y, margins[good], shares)
     xs, ys, points = _grid(task, x, y)
     field = np.min(task.margins(group, points)[:, _columns(group, claim)[1]], axis=1)
-    return BoundaryMap(x, y, xs, ys, field.reshape(GRID, GRID), {k: influence[k] for k in (x, y)})
+    return BoundaryMap(x, y, xs, ys, field.reshape(GRID, GRID), shares)
 
 
 def _result(
@@ -297,7 +303,7 @@ def claims(
     - `draws`: quasi-random draws of the prior box; a claim's own cap may lower it, and its result says so.
     - `params`, `policy`: the point (default: the baseline, laissez-faire); it also holds what is not drawn.
     - `prior` (name -> (lo, hi)) replaces the box of its fields; instruments may be named too.
-    - `boundary`: also a map of the margin over the two most influential parameters, for cheap claims with a verdict.
+    - `boundary`: also the margin over the two most influential parameters, for claims with a verdict that hold in part.
     - `progress(done, total, info)`: called after each claim with `info["id"]`.
 
     **Returns** one `ClaimResult` per claim in the model's order. A draw whose margin is NaN counts as not

@@ -98,11 +98,11 @@ def range_problem(f: Field, interval: Any) -> str | None:
     except (TypeError, ValueError):
         return f"the range of {f.name} must be two numbers (lo, hi), not {interval!r}"
     if not (np.isfinite(lo) and np.isfinite(hi)):
-        return f"the range of {f.name}, ({lo:g}, {hi:g}), must be finite"
+        return f"the range of {f.name}, ({lo:g}, {hi:g}), must be finite; choose both ends in [{f.bounds[0]:g}, {f.bounds[1]:g}]"
     if not lo < hi:
         return f"the range of {f.name} is empty: lo = {lo:g} must be below hi = {hi:g}"
     if lo < f.bounds[0] or hi > f.bounds[1]:
-        return f"the range of {f.name}, ({lo:g}, {hi:g}), leaves its bounds [{f.bounds[0]:g}, {f.bounds[1]:g}]"
+        return f"the range of {f.name}, ({lo:g}, {hi:g}), leaves its bounds [{f.bounds[0]:g}, {f.bounds[1]:g}]; choose both ends inside them"
     return None
 
 

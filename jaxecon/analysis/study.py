@@ -119,13 +119,10 @@ def _axis(f: Field, spec: Any, design: str) -> tuple[np.ndarray | None, list[str
     return np.asarray(values, float if f.kind == "real" else None), []
 
 
-def plan(model: Model, axes: Mapping[str, Any], design: str, points: int | None, seed: int) -> Study:
-    """The points of a sweep; raises `InputError` naming every wrong axis."""
+def axes_of(model: Model, axes: Mapping[str, Any], design: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Values of the axes that can be read, and what is wrong with the others."""
     known = inputs_of(model)
-    problems = name_problems([design], DESIGNS, "design") + seed_problems(seed)
-    problems += name_problems(axes, known, f"parameter or instrument of {model.name}")
-    if not axes:
-        problems.append("a sweep needs at least one axis, e.g. {'name': (lo, hi, n)}")
+    problems = name_problems(axes, known, f"parameter or instrument of {model.name}")
     values: dict[str, np.ndarray] = {}
     for name, spec in axes.items():
         if name in known and design in DESIGNS:
@@ -136,8 +133,19 @@ def plan(model: Model, axes: Mapping[str, Any], design: str, points: int | None,
             problems += why
             if axis is not None:
                 values[name] = axis
+    return values, problems
+
+
+def plan(model: Model, axes: Mapping[str, Any], design: str, points: int | None, seed: int) -> Study:
+    """The points of a sweep; raises `InputError` naming every wrong axis."""
+    problems = name_problems([design], DESIGNS, "design") + seed_problems(seed)
+    values, wrong = axes_of(model, axes, design)
+    problems += wrong
+    if not axes:
+        problems.append("a sweep needs at least one axis, e.g. {'name': (lo, hi, n)}")
     if design == "sobol":
-        problems += count_problems(points=points)
+        missing = "a quasi-random design needs the number of its points (--points N); give a whole number of at least 1"
+        problems += [missing] if points is None else count_problems(points=points)
         if not problems and points is not None and points > MOST_QUASI_RANDOM:
             problems.append(
                 f"points = {points} must be at most 2^30 = {MOST_QUASI_RANDOM}: then the sequence repeats itself"

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jaxecon.cli.arguments import build_parser
+from jaxecon.cli.arguments import all_of, build_parser, check_options
 from jaxecon.core.errors import InputError, JaxeconError
 
 
@@ -48,7 +48,7 @@ def _run(args) -> int:
     from jaxecon.cli import commands, output
     from jaxecon.cli.cache import use_compilation_cache
 
-    output.check_target(args)
+    all_of(lambda: check_options(args), lambda: output.check_target(args), lambda: commands.check(args))
     use_compilation_cache(args.no_cache)
     result = commands.COMMANDS[args.command](args)
     output.deliver(result, args)

@@ -1,6 +1,7 @@
 """The grammar of the command line, and from words to validated parameters and policies."""
 
 import argparse
+import dataclasses
 import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -34,24 +35,43 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"jaxecon: {message}\n  See: {self.prog} --help\n")
 
 
-def _count(text: str) -> int:
+@dataclasses.dataclass(frozen=True)
+class Wrong:
+    """An option that cannot be read, kept until all are known, so that every wrong one is named at once."""
+
+    problem: str
+
+
+def _count(text: str) -> int | Wrong:
     try:
         value = int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; give one of at least 1") from None
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is too small; give a whole number of at least 1")
-    return value
+        return Wrong(f"{text!r} is not a whole number; give one of at least 1")
+    return value if value >= 1 else Wrong(f"{value} is too small; give a whole number of at least 1")
 
 
-def _seed(text: str) -> int:
+def _seed(text: str) -> int | Wrong:
     try:
         value = int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number in [0, 4294967295]") from None
-    if not 0 <= value < 2**32:
-        raise argparse.ArgumentTypeError(f"{value} is outside [0, 4294967295]; choose a seed inside it")
-    return value
+        return Wrong(f"{text!r} is not a whole number in [0, 4294967295]")
+    return value if 0 <= value < 2**32 else Wrong(f"{value} is outside [0, 4294967295]; choose a seed inside it")
+
+
+def _one_of(*choices: str) -> Callable[[str], str | Wrong]:
+    def read(text: str) -> str | Wrong:
+        return text if text in choices else Wrong(f"{text!r} is none of {', '.join(choices)}")
+
+    return read
+
+
+def check_options(args: argparse.Namespace) -> None:
+    """Refuse options that could not be read."""
+    wrong = {name: value for name, value in vars(args).items() if isinstance(value, Wrong)}
+    if wrong:
+        raise InputError(
+            [f"--{name.replace('_', '-')}: {value.problem}" for name, value in wrong.items()], "the options"
+        )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -113,7 +133,9 @@ def build_parser() -> argparse.ArgumentParser:
     sweep.add_argument(
         "axes", nargs="+", metavar="NAME=LO:HI:N", help="also NAME=a,b,c; with --design sobol NAME=LO:HI"
     )
-    sweep.add_argument("--design", default="grid", choices=["grid", "paired", "sobol"])
+    sweep.add_argument(
+        "--design", type=_one_of("grid", "paired", "sobol"), default="grid", help="grid, paired or sobol"
+    )
     sweep.add_argument("--points", type=_count, metavar="N", help="points of the sobol design")
     sweep.add_argument("--resume", action="store_true", help="go on with the store given by -o")
 
@@ -121,13 +143,14 @@ def build_parser() -> argparse.ArgumentParser:
     point(optimize)
     optimize.add_argument("--instruments", required=True, metavar="A,B", help="names, separated by commas")
     optimize.add_argument("--objective", metavar="OUTCOME", help="default: the model's own (welfare)")
-    optimize.add_argument("--method", default="adam", choices=["adam", "lbfgs"])
+    optimize.add_argument("--method", type=_one_of("adam", "lbfgs"), default="adam", help="adam or lbfgs")
     optimize.add_argument("--starts", type=_count, default=16)
     optimize.add_argument("--steps", type=_count, default=300)
 
     sensitivity = command("sensitivity", "Which parameters drive the outcomes.", "one")
     point(sensitivity)
-    sensitivity.add_argument("--method", default="sobol", choices=["sobol", "morris", "derivative", "elasticities"])
+    methods = ("sobol", "morris", "derivative", "elasticities")
+    sensitivity.add_argument("--method", type=_one_of(*methods), default="sobol", help=", ".join(methods))
     sensitivity.add_argument("--samples", type=_count, default=1024, metavar="N")
     sensitivity.add_argument("--outcome", action="append", metavar="NAME", help="repeatable; default: all")
     sensitivity.add_argument("--second-order", action="store_true")
@@ -166,14 +189,16 @@ def _read(field: Field | None, text: str) -> Any:
 
 def all_of(*steps: Callable[[], Any]) -> list[Any]:
     """Results of all steps, or one `InputError` with the problems of each."""
-    found, problems = [], []
+    found, errors = [], []
     for step in steps:
         try:
             found.append(step())
         except InputError as error:
-            problems += error.problems
-    if problems:
-        raise InputError(problems, "the input")
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise InputError([problem for error in errors for problem in error.problems], "the input")
     return found
 
 
@@ -240,8 +265,10 @@ def read_point(model: Any, args: argparse.Namespace) -> tuple[Any, Any]:
     return model.params(**params), model.policy(**policy)
 
 
-def parse_axes(model: Any, words: Sequence[str], design: str) -> dict[str, Any]:
-    """`name=lo:hi:n`, `name=lo:hi` (sobol) or `name=a,b,c` as axes of a sweep."""
+def parse_axes(model: Any, words: Sequence[str], design: str | Wrong) -> dict[str, Any]:
+    """`name=lo:hi:n`, `name=lo:hi` (sobol) or `name=a,b,c` as axes of a sweep; every wrong axis is reported at once."""
+    from jaxecon.analysis.study import axes_of
+
     problems, axes = [], {}
     for word in words:
         name, equals, text = word.partition("=")
@@ -250,12 +277,17 @@ def parse_axes(model: Any, words: Sequence[str], design: str) -> dict[str, Any]:
             continue
         if name in axes:
             problems.append(f"axis {name!r} is given twice; give it once")
+        if isinstance(design, Wrong):  # of an unknown design only the names can be judged
+            axes[name] = text
+            continue
         pieces = text.split(":")
         if len(pieces) == 1:
             field = model.fields.get(name)
             axes[name] = values = [_read(field, piece) for piece in text.split(",")]
-            wrong = [v for v in values if isinstance(v, str) and field is not None and field.kind == "real"]
-            problems += [f"axis {name}: {v!r} is not a number" for v in wrong]
+            if field is not None and field.kind == "real" and (wrong := [v for v in values if isinstance(v, str)]):
+                lo, hi = field.bounds
+                problems += [f"axis {name}: {v!r} is not a number; give values in [{lo:g}, {hi:g}]" for v in wrong]
+                del axes[name]
             continue
         numbers = [_number(piece) for piece in pieces]
         wanted = 2 if design == "sobol" else 3
@@ -266,6 +298,7 @@ def parse_axes(model: Any, words: Sequence[str], design: str) -> dict[str, Any]:
             problems.append(f"{word!r}: n = {pieces[2]} must be a whole number of at least 1")
         else:
             axes[name] = (numbers[0], numbers[1], int(numbers[2])) if wanted == 3 else (numbers[0], numbers[1])
+    problems += axes_of(model, axes, "" if isinstance(design, Wrong) else design)[1]
     if problems:
         raise InputError(problems, "the axes")
     return axes
@@ -278,9 +311,11 @@ def read_prior(path: str | None) -> Mapping[str, tuple[float, float]] | None:
     try:
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError([f"{path} cannot be read: {error}"], "the prior") from None
+        raise InputError(
+            [f"{path} cannot be read: {error}; give the path of a readable TOML file"], "the prior"
+        ) from None
     except tomllib.TOMLDecodeError as error:
-        raise InputError([f"{path} is not valid TOML: {error}"], "the prior") from None
+        raise InputError([f"{path} is not valid TOML: {error}; mend it there"], "the prior") from None
     table = data.get("prior")
     if set(data) != {"prior"} or not isinstance(table, dict):
         raise InputError([f"{path} must hold one table [prior] with lines such as beta = [0.0, 0.2]"], "the prior")

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxecon.analysis.designs import box_of, name_problems
+from jaxecon.analysis.simulate import find_layer
 from jaxecon.cli import catalog
 from jaxecon.cli.arguments import all_of, parse_axes, read_point, read_prior
 from jaxecon.cli.output import Result, Table, progress_bar
@@ -22,6 +24,40 @@ def _precision(args: argparse.Namespace) -> str:
 
 def _names(text: str) -> list[str]:
     return [n.strip() for n in text.split(",") if n.strip()]
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuse names and values that can be judged without computing, all wrong ones at once."""
+    named = [args.model] if hasattr(args, "model") else getattr(args, "models", [])
+    found = all_of(*(lambda name=name: load(name) for name in named))
+    if len(found) != 1:
+        return
+    (m,) = found
+    steps: list[Callable[[], Any]] = []
+    if hasattr(args, "values"):
+        steps.append(lambda: read_point(m, args))
+    if hasattr(args, "axes"):
+        steps.append(lambda: parse_axes(m, args.axes, args.design))
+    if hasattr(args, "prior"):
+        steps.append(lambda: _refuse(box_of(m, None, read_prior(args.prior))[1]))
+    if hasattr(args, "layer"):
+        steps.append(lambda: find_layer(m, args.layer))
+    claims = [c.id for parent in m.claims for c in (parent, *parent.parts)]
+    outcomes = [args.objective] if getattr(args, "objective", None) else getattr(args, "outcome", None) or []
+    for names, known, what in (
+        (_names(getattr(args, "instruments", "")), fields_of(m.Policy), "instrument"),
+        (outcomes, fields_of(m.Outcomes), "outcome"),
+        (getattr(args, "ids", None) or [], claims, "claim"),
+    ):
+        steps.append(
+            lambda names=names, known=known, what=what: _refuse(name_problems(names, known, f"{what} of {m.name}"))
+        )
+    all_of(*steps)
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    if problems:
+        raise InputError(problems, "the input")
 
 
 def solve(args: argparse.Namespace) -> Result:
@@ -63,7 +99,6 @@ def solve(args: argparse.Namespace) -> Result:
 
 def simulate(args: argparse.Namespace) -> Result:
     """`jaxecon simulate MODEL --layer ...`."""
-    from jaxecon.analysis.simulate import find_layer
     from jaxecon.analysis.simulate import simulate as run
 
     m = load(args.model)
@@ -264,6 +299,10 @@ def claims(args: argparse.Namespace) -> Result:
                                 "margin": c.margin, "holds": c.holds, "share": c.share, "draws": c.draws})  # fmt: skip
     columns = ["id", "grade", "expectation", "margin", "baseline", "share of box", "draws", "statement"]
     notes = sorted({f"{c['id']}: {message}" for c in payload for message in c["messages"]})
+    for c in payload:
+        if c["share"] is not None and 0 < c["share"] < 1 and len(c["influence"]) > 1:
+            leading = " and ".join(f"{name} ({part:.0%})" for name, part in list(c["influence"].items())[:2])
+            notes.append(f"{c['id']} holds on {c['share']:.1%} of the box; its margin depends most on {leading}")
     return Result(payload, [Table("Claims", columns, rows)], records, notes)
 
 

@@ -183,7 +183,7 @@ def load_set(model: Model, name: str) -> NamedSet:
     if name not in set_names(model):
         known = set_names(model)
         raise InputError(
-            [f"{name!r} is no set of {model.name}; {did_you_mean(name, known)} A path to a .toml file works too"],
+            [f"{name!r} is no set of {model.name}; {did_you_mean(name, known)}; the path of a .toml file works too"],
             "the set",
         )
     text = (resources.files("jaxecon.models") / model.name / "sets" / f"{name}.toml").read_text(encoding="utf-8")
@@ -195,7 +195,7 @@ def parse_set(model: Model, text: str, where: str) -> NamedSet:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError([f"{where} is not valid TOML: {error}"], "the set") from None
+        raise InputError([f"{where} is not valid TOML: {error}; mend it there"], "the set") from None
     problems = []
     for key, value in data.items():
         if key not in ("set", "params", "policy"):

@@ -1,1 +1,1 @@
-"""Numerics: small, batched-safe building blocks, thin over optimistix, diffrax and lineax."""
+"""Numerics: small building blocks that are safe in batches, on JAX alone; descent by optax."""

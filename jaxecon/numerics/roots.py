@@ -1,8 +1,8 @@
 """Root finding with an implicit derivative and a verdict for each cell of a batch.
 
-A system of one to six unknowns is solved by damped Newton steps whose linear algebra is
-written out, so that `vmap` over 10^5 cells stays in vector registers; larger systems go to
-optimistix. The derivative is that of the implicit function theorem, exact at every order and in
+A system of a few unknowns is solved by damped Newton steps whose linear algebra is
+written out, so that `vmap` over 10^5 cells stays in vector registers; larger ones have `tracking`
+(Broyden's steps from a given Jacobian). The derivative is that of the implicit function theorem, exact at every order and in
 both modes. A cell that fails gets a zero derivative and `converged = False`: it never harms its
 neighbors.
 """

@@ -51,25 +51,34 @@ def density_map(path: xr.Dataset, name: str) -> Figure:
 def margin_map(boundary: Any, title: str = "") -> Figure:
     """Margin of a claim over its two most influential parameters; it holds where blue, the line is the boundary.
 
-    `boundary`: a `jaxecon.analysis.claims.BoundaryMap`.
+    `boundary`: a `jaxecon.analysis.claims.BoundaryMap`, a map or the draws themselves as points.
     """
-    margin = boundary.margin
+    x, y, margin = boundary.x_values, boundary.y_values, boundary.margin
     size = float(np.nanquantile(np.abs(margin), 0.98)) or 1.0
+    look: dict[str, Any] = {"cmap": "RdBu", "vmin": -size, "vmax": size, "rasterized": True}
     with panels(1, 1, width=4.6, height=3.2) as (figure, (ax,)):
         ax.set_facecolor("#d9d9d9")
         ax.grid(visible=False)
-        drawn = ax.pcolormesh(
-            boundary.x_values,
-            boundary.y_values,
-            margin,
-            cmap="RdBu",
-            vmin=-size,
-            vmax=size,
-            shading="nearest",
-            rasterized=True,
-        )
-        if np.nanmin(margin) < 0 < np.nanmax(margin):
-            ax.contour(boundary.x_values, boundary.y_values, margin, levels=[0.0], colors="k", linewidths=1.4)
+        if margin.ndim == 1:
+            for holds, marker in ((True, "o"), (False, "X")):
+                chosen = (margin > 0) == holds
+                words = "holds" if holds else "fails"
+                drawn = ax.scatter(
+                    x[chosen],
+                    y[chosen],
+                    s=22,
+                    c=margin[chosen],
+                    marker=marker,
+                    edgecolors="0.25",
+                    lw=0.4,
+                    label=words,
+                    **look,
+                )
+            ax.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), frameon=True)
+        else:
+            drawn = ax.pcolormesh(x, y, margin, shading="nearest", **look)
+            if np.nanmin(margin) < 0 < np.nanmax(margin):
+                ax.contour(x, y, margin, levels=[0.0], colors="k", linewidths=1.4)
         figure.colorbar(drawn, ax=ax, label="margin (holds where positive)")
         ax.set(xlabel=boundary.x, ylabel=boundary.y, title=title)
     return figure

@@ -172,10 +172,9 @@ def claims(s: ModelStudy) -> str:
         )
     for c in s.claims:
         if c.boundary is not None:
-            out += picture(
-                plots.margin_map(c.boundary, c.id),
-                f"{c.id}: where it holds over its two most influential parameters, the others at the baseline",
-            )
+            rest = "the others at the baseline" if c.boundary.margin.ndim == 2 else "at the draws of the prior box"
+            words = f"{c.id}: where it holds over its two most influential parameters, {rest}"
+            out += picture(plots.margin_map(c.boundary, c.id), words)
     return out
 
 

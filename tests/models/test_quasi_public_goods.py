@@ -192,3 +192,16 @@ def test_subsidies_and_break_even_leakage():
     assert float(gain(leak - 0.05, (p, u))) > 0 > float(gain(leak + 0.05, (p, u)))
     weights = quick_jit(studies.local_weights)(p, u)
     assert np.isfinite(float(weights["share of the gradient explained"]))
+
+
+@pytest.mark.slow
+def test_lead_of_the_comprehensive_policy_by_scale():
+    """The table over scales equals solving the world with twice the spillovers."""
+    p, u = MODEL.params(), MODEL.policy()
+    found = quick_jit(studies.comprehensive_policy)(p, u)
+    names = ("chi_1", "chi_2", "chi_3", "chi_net")
+    twice = MODEL.params(**{n: 2 * getattr(p, n) for n in names})
+    W = [float(evaluate_pure(MODEL, twice, MODEL.regime(r)).outcomes.welfare) for r in ("S1", "S4")]
+    np.testing.assert_allclose(found["S4 less S1, spillovers times 2"], W[1] - W[0], rtol=1e-9)
+    assert float(found["S4 less S1, spillovers times 0"]) < 0 < float(found["S4 less S1, spillovers times 0.25"])
+    assert 0 < float(found["scale at which they are equal"]) < 0.25

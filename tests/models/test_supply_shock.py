@@ -16,7 +16,7 @@ from jaxecon.core.model import evaluate_pure
 from jaxecon.models.supply_shock import MODEL, market
 from jaxecon.models.supply_shock import claims as claims_of
 from jaxecon.models.supply_shock.accounts import accounts
-from jaxecon.models.supply_shock.equilibrium import NOT_CUTOFFS
+from jaxecon.models.supply_shock.equilibrium import NOT_CUTOFFS, equilibrium
 from jaxecon.models.supply_shock.market import Cutoffs
 
 LAWS = {
@@ -392,6 +392,31 @@ def test_threshold_gradient():
     both = jax.jit(jax.vmap(star))(jnp.asarray([5.001, 4.999]))
     assert abs(float(slope) - float(both[0] - both[1]) / 0.002) < 1e-4
     assert 0 < float(value) < float(jax.jit(lambda: beta_local(p, u).beta)())
+
+
+@pytest.mark.slow
+def test_no_volume_is_best_above_beta_one():
+    """Welfare along the charge is highest with AI content below beta_1, at the choke above it."""
+    from jaxecon.models.supply_shock.planner import choke_charge, welfare_of, with_charge
+    from jaxecon.models.supply_shock.threshold import at, beta_one
+
+    p, u = MODEL.params(), MODEL.policy()
+    found = jax.jit(beta_one)(p, u)
+    assert bool(found.found)
+
+    @jax.jit
+    def best_charge(beta):
+        q = at(p, beta, p.c_A)
+        shares = jnp.linspace(0.0, 1.0, 65)
+
+        def welfare(share):
+            v = with_charge(u, share * choke_charge(q, u))
+            return welfare_of(q, v, equilibrium(q, v))
+
+        return shares[jnp.argmax(jax.lax.map(welfare, shares))]
+
+    assert float(best_charge(0.97 * found.beta)) < 0.9
+    assert float(best_charge(1.03 * found.beta)) == 1.0
 
 
 @pytest.mark.slow

@@ -21,7 +21,8 @@ from jaxecon.models.information_pollution.claims import CLAIMS
 from jaxecon.models.information_pollution.claims_paths import CLAIMS_PATHS, STUDIES_PATHS
 from jaxecon.models.information_pollution.dynamics import DYNAMICS
 from jaxecon.models.information_pollution.equilibrium import REASONS, branches, equilibrium, identities, outcomes
-from jaxecon.models.information_pollution.params import Outcomes, Params, Policy, constraints
+from jaxecon.models.information_pollution.outcome_fields import Outcomes
+from jaxecon.models.information_pollution.params import Params, Policy, constraints
 from jaxecon.models.information_pollution.studies import STUDIES
 
 MODEL = Model(

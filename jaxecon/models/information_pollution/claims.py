@@ -1,12 +1,14 @@
 """Propositions of paper 5 as functions of one draw: positive margin where the claim holds."""
 
+from collections.abc import Callable, Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxecon.core.fields import with_fields
-from jaxecon.core.model import Claim, claim_of_parts, part_of
+from jaxecon.core.model import Claim, Expectation, Joint, claim_of_parts, part_of, parts_of
 from jaxecon.economics.production import ces_unit_cost
 from jaxecon.models.information_pollution import index, platform, producers
 from jaxecon.models.information_pollution.equilibrium import equilibrium
@@ -34,6 +36,7 @@ from jaxecon.models.information_pollution.turning import (
 )
 
 Scalar = Float[Array, ""]
+Margin = Callable[[Params, Policy, PRNGKeyArray], Scalar]
 NODES = 21
 
 
@@ -167,208 +170,70 @@ def _tax_claims(p: Params, u: Policy, key) -> dict[str, Scalar]:
     return {"C5.10a": lead[0], "C5.10b": -lead[1]}
 
 
-def _optimized(id: str, statement: str, expectation, margin, draws: int, grade: str = "R") -> Claim:
+def _optimized(
+    id: str, statement: str, expectation: Expectation, margin: Margin, draws: int, grade: str = "R"
+) -> Claim:
     return Claim(id, statement, grade, expectation, margin, cost="optimization", max_draws=draws)
 
 
+def _each(joint: Joint, rows: Sequence[tuple[str, str, Expectation, int, str]]) -> list[Claim]:
+    """Parts that `joint` computes at once: id, statement, expectation, draws, grade."""
+    return [_optimized(id, words, kind, part_of(joint, id), draws, grade) for id, words, kind, draws, grade in rows]
+
+
 CLAIMS: tuple[Claim, ...] = (
-    claim_of_parts(
-        "C5.1",
-        "cheap AI cuts the cost of low quality by more: c_L/c_H at p_A = 1, .1, .01 is 1, .538, .118 (w = 1, mu = 0)",
-        "S",
-        "exact",
-        tuple(
-            Claim(f"C5.1{k}", f"c_L/c_H = {r} at p_A = {x}", "S", "exact", _cost_ratio(x, r))
-            for k, x, r in (("a", 1.0, 1.0), ("b", 0.1, 0.538), ("c", 0.01, 0.118))
-        ),
-    ),
-    claim_of_parts(
-        "C5.2",
-        "the Polluted Information Equilibrium is unique",
-        "D",
-        "region",
-        (
-            _optimized("C5.2a", "(5.5) changes sign once on ln a in [-5, 5]", "region", _one_sign_change, 4096, "D"),
-            _optimized("C5.2b", "it is the global profit maximum at given trust", "region", _global_maximum, 4096),
-        ),
-    ),
-    claim_of_parts(
-        "C5.3",
-        "the market is inefficient; each failure alone opens a gap; all three off: zero",
-        "D",
-        "baseline",
-        (
-            _optimized(
-                "C5.3a", "size of the gap W(planner) - W(market)", "report", part_of(_failure_claims, "C5.3a"), 256
-            ),
-            _optimized(
-                "C5.3b", "platform governance alone opens a gap", "baseline", part_of(_failure_claims, "C5.3b"), 64
-            ),
-            _optimized(
-                "C5.3c",
-                "under-provided verification alone opens a gap",
-                "baseline",
-                part_of(_failure_claims, "C5.3c"),
-                256,
-            ),
-            _optimized(
-                "C5.3d",
-                "the production externality alone opens a gap",
-                "baseline",
-                part_of(_failure_claims, "C5.3d"),
-                256,
-            ),
-            _optimized("C5.3e", "all three failures off: no gap", "exact", part_of(_failure_claims, "C5.3e"), 256, "S"),
-            _optimized(
-                "C5.3f",
-                "size of the fourth failure, the common-pool race for attention",
-                "report",
-                part_of(_failure_claims, "C5.3f"),
-                256,
-            ),
-        ),
-        joint=_failure_claims,
-    ),
-    claim_of_parts(
-        "C5.4",
-        "welfare falls in the Information Pollution Index (along the AI price)",
-        "D",
-        "region",
-        (
-            Claim("C5.4a", "-dW/dIPI > 0, weights frozen", "D", "region", part_of(_slope_claims, "C5.4a")),
-            Claim("C5.4b", "-dW/dIPI > 0, weights endogenous", "R", "region", part_of(_slope_claims, "C5.4b")),
-            Claim(
-                "C5.4c",
-                "deception has a positive weight: u_L > psi m e_L",
-                "S",
-                "region",
-                lambda p, u, key: index.sign_condition(p),
-            ),
-        ),
-        note="holds only below a turning price: cheaper AI helps first",
-        joint=_slope_claims,
-    ),
-    claim_of_parts(
-        "C5.5",
-        "no single instrument reaches first best, three together do under perfect identification",
-        "D",
-        "baseline",
-        (
-            _optimized(
-                "C5.5a",
-                "every single instrument leaves a gap (perfect identification)",
-                "baseline",
-                part_of(_single_claims, "C5.5a"),
-                64,
-            ),
-            _optimized(
-                "C5.5b",
-                "tax, provenance and f = 1 together reach first best",
-                "exact",
-                part_of(_single_claims, "C5.5b"),
-                256,
-                "S",
-            ),
-            _optimized(
-                "C5.5c",
-                "u_0 = 0: a prohibitive tax alone is first best",
-                "region",
-                part_of(_single_claims, "C5.5c"),
-                256,
-            ),
-        ),
-        joint=_single_claims,
-    ),
-    claim_of_parts(
-        "C5.6",
-        "the three instruments gain more together than the sum of their single gains; substitutes at perfect identification",
-        "D",
-        "region",
-        (
-            _optimized("C5.6a", "superadditive at own optima", "region", part_of(_superadditive_claims, "C5.6a"), 8192),
-            _optimized(
-                "C5.6b", "superadditive at the joint optimum", "region", part_of(_superadditive_claims, "C5.6b"), 8192
-            ),
-            _optimized(
-                "C5.6c",
-                "perfect identification: substitutes at own optima",
-                "region",
-                part_of(_superadditive_claims, "C5.6c"),
-                8192,
-            ),
-            _optimized(
-                "C5.6d",
-                "perfect identification: substitutes at the joint optimum",
-                "region",
-                part_of(_superadditive_claims, "C5.6d"),
-                8192,
-            ),
-        ),
-        joint=_superadditive_claims,
-        note="the boundary in (d'_0, d'_1) is the study `superadditivity_map`",
-    ),
-    claim_of_parts(
-        "C5.8",
-        "as AI gets cheaper dilution rises, and welfare is an inverted U in -ln p_A",
-        "R",
-        "region",
-        (
-            Claim("C5.8a", "x_L rises as p_A falls", "R", "region", part_of(_slope_claims, "C5.8a")),
-            Claim(
-                "C5.8b",
-                "welfare rises at p_A = 1 and falls at p_A = .01 as p_A falls",
-                "R",
-                "region",
-                part_of(_slope_claims, "C5.8b"),
-            ),
-            Claim("C5.8c", "turning price", "R", "report", part_of(_slope_claims, "C5.8c")),
-        ),
-        joint=_slope_claims,
-    ),
-    claim_of_parts(
-        "C5.9",
-        "without fiduciary duty better provenance can lower welfare: it empowers an amplifying platform",
-        "R",
-        "baseline",
-        (
-            Claim(
-                "C5.9a",
-                "some level of provenance lowers welfare",
-                "R",
-                "baseline",
-                part_of(_slope_claims, "C5.9a"),
-            ),
-            Claim(
-                "C5.9b",
-                "sharper identification alone lowers welfare",
-                "R",
-                "baseline",
-                part_of(_slope_claims, "C5.9b"),
-            ),
-        ),
-        joint=_slope_claims,
-    ),
-    claim_of_parts(
-        "C5.10",
-        "with poor identification a compute tax beats the tax on flags; the order reverses at perfect identification",
-        "R",
-        "baseline",
-        (
-            _optimized(
-                "C5.10a",
-                "poor identification: compute tax beats the tax on flags",
-                "baseline",
-                part_of(_tax_claims, "C5.10a"),
-                256,
-            ),
-            _optimized(
-                "C5.10b",
-                "perfect identification: the tax on flags beats the compute tax",
-                "baseline",
-                part_of(_tax_claims, "C5.10b"),
-                256,
-            ),
-        ),
-        joint=_tax_claims,
-    ),
-)
+    claim_of_parts("C5.1", "cheap AI cuts the cost of low quality by more: c_L/c_H at p_A = 1, .1, .01 is 1, .538, .118 (w = 1, mu = 0)",
+                   "S", "exact", [
+        Claim(f"C5.1{k}", f"c_L/c_H = {r} at p_A = {x}", "S", "exact", _cost_ratio(x, r))
+        for k, x, r in (("a", 1.0, 1.0), ("b", 0.1, 0.538), ("c", 0.01, 0.118))
+    ]),
+    claim_of_parts("C5.2", "the Polluted Information Equilibrium is unique", "D", "region", [
+        _optimized("C5.2a", "(5.5) changes sign once on ln a in [-5, 5]", "region", _one_sign_change, 4096, "D"),
+        _optimized("C5.2b", "it is the global profit maximum at given trust", "region", _global_maximum, 4096),
+    ]),
+    claim_of_parts("C5.3", "the market is inefficient; each failure alone opens a gap; all three off: zero",
+                   "D", "baseline", _each(_failure_claims, [
+        ("C5.3a", "size of the gap W(planner) - W(market)", "report", 256, "R"),
+        ("C5.3b", "platform governance alone opens a gap", "baseline", 64, "R"),
+        ("C5.3c", "under-provided verification alone opens a gap", "baseline", 256, "R"),
+        ("C5.3d", "the production externality alone opens a gap", "baseline", 256, "R"),
+        ("C5.3e", "all three failures off: no gap", "exact", 256, "S"),
+        ("C5.3f", "size of the fourth failure, the common-pool race for attention", "report", 256, "R"),
+    ]), joint=_failure_claims),
+    claim_of_parts("C5.4", "welfare falls in the Information Pollution Index (along the AI price)", "D", "region", [
+        *parts_of(_slope_claims, [
+            ("C5.4a", "-dW/dIPI > 0, weights frozen", "region", "D"),
+            ("C5.4b", "-dW/dIPI > 0, weights endogenous", "region", "R"),
+        ]),
+        Claim("C5.4c", "deception has a positive weight: u_L > psi m e_L", "S", "region", lambda p, u, key: index.sign_condition(p)),
+    ], joint=_slope_claims, note="holds only below a turning price: cheaper AI helps first"),
+    claim_of_parts("C5.5", "no single instrument reaches first best, three together do under perfect identification",
+                   "D", "baseline", _each(_single_claims, [
+        ("C5.5a", "every single instrument leaves a gap (perfect identification)", "baseline", 64, "R"),
+        ("C5.5b", "tax, provenance and f = 1 together reach first best", "exact", 256, "S"),
+        ("C5.5c", "u_0 = 0: a prohibitive tax alone is first best", "region", 256, "R"),
+    ]), joint=_single_claims),
+    claim_of_parts("C5.6", "the three instruments gain more together than the sum of their single gains; substitutes at perfect identification",
+                   "D", "region", _each(_superadditive_claims, [
+        ("C5.6a", "superadditive at own optima", "region", 8192, "R"),
+        ("C5.6b", "superadditive at the joint optimum", "region", 8192, "R"),
+        ("C5.6c", "perfect identification: substitutes at own optima", "region", 8192, "R"),
+        ("C5.6d", "perfect identification: substitutes at the joint optimum", "region", 8192, "R"),
+    ]), joint=_superadditive_claims, note="the boundary in (d'_0, d'_1) is the study `superadditivity_map`"),
+    claim_of_parts("C5.8", "as AI gets cheaper dilution rises, and welfare is an inverted U in -ln p_A",
+                   "R", "region", parts_of(_slope_claims, [
+        ("C5.8a", "x_L rises as p_A falls", "region", "R"),
+        ("C5.8b", "welfare rises at p_A = 1 and falls at p_A = .01 as p_A falls", "region", "R"),
+        ("C5.8c", "turning price", "report", "R"),
+    ]), joint=_slope_claims),
+    claim_of_parts("C5.9", "without fiduciary duty better provenance can lower welfare: it empowers an amplifying platform",
+                   "R", "baseline", parts_of(_slope_claims, [
+        ("C5.9a", "some level of provenance lowers welfare", "baseline", "R"),
+        ("C5.9b", "sharper identification alone lowers welfare", "baseline", "R"),
+    ]), joint=_slope_claims),
+    claim_of_parts("C5.10", "with poor identification a compute tax beats the tax on flags; the order reverses at perfect identification",
+                   "R", "baseline", _each(_tax_claims, [
+        ("C5.10a", "poor identification: compute tax beats the tax on flags", "baseline", 256, "R"),
+        ("C5.10b", "perfect identification: the tax on flags beats the compute tax", "baseline", 256, "R"),
+    ]), joint=_tax_claims),
+)  # fmt: skip

@@ -6,7 +6,8 @@ from jaxtyping import Array, Bool, Float
 
 from jaxecon.core import model as core
 from jaxecon.models.information_pollution import consumers, index, platform, producers
-from jaxecon.models.information_pollution.params import Outcomes, Params, Policy
+from jaxecon.models.information_pollution.outcome_fields import Outcomes
+from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.platform import Allocation
 from jaxecon.models.information_pollution.producers import Pair
 from jaxecon.models.information_pollution.solver import HIGH_EXIT, INTERIOR, LOW_EXIT, SHUT, solve

@@ -1,4 +1,4 @@
-r"""Claims C1.1 to C1.12 as margins, positive where they hold. The number of providers is an input of each."""
+r"""Claims of paper 1 as margins, positive where they hold. The number of providers is an input of each."""
 
 import dataclasses
 import math
@@ -11,34 +11,15 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxecon.core.model import Claim, Expectation, Joint, Part, claim_of_parts, parts_of
-from jaxecon.models.intelligence_capital import (
-    agents,
-    bifurcation,
-    dynamics,
-    flywheel,
-    market,
-    tokens,
-    wrapper,
-)
+from jaxecon.models.intelligence_capital import agents, dynamics, market, tokens, wrapper
+from jaxecon.models.intelligence_capital.claims_flywheel import flywheel_claims, solved, where_solved
 from jaxecon.models.intelligence_capital.equilibrium import Equilibrium, equilibrium, private_return, social_return
 from jaxecon.models.intelligence_capital.params import Params, Policy
 
 Scalar = Float[Array, ""]
 Margins = Mapping[str, Scalar]
-# Relative to the threshold of the flywheel: the six strengths of C1.7.
-STRENGTHS = (0.9, 0.95, 0.98, 1.02, 1.05, 1.1)
 # Training compute grows 4.7 times a year (calibration targets).
 COMPUTE_GROWTH = math.log(4.7)
-
-
-def _solved(p: Params, u: Policy, **static: int | str) -> tuple[Params, Equilibrium]:
-    q = dataclasses.replace(p, **static)
-    return q, equilibrium(q, u)
-
-
-def _where(good: Array, margins: Margins) -> Margins:
-    """The margins where everything was solved; not a number elsewhere, so that the draw counts as unsolved."""
-    return {k: jnp.where(good, v, jnp.nan) for k, v in margins.items()}
 
 
 def _alone(p: Params) -> Params:
@@ -68,7 +49,7 @@ def _all_rivals(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
 
 def _asset(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     """C1.2, C1.12 and (1.6) among 25 providers and no outside good."""
-    q, eq = _solved(_alone(p), u, N=25, timing="two_stage")
+    q, eq = solved(_alone(p), u, N=25, timing="two_stage")
     at = eq.industry
 
     def cross(response: str) -> Scalar:
@@ -85,7 +66,7 @@ def _asset(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     slope = jax.jvp(rent, (jnp.zeros_like(at.s),), (jnp.ones_like(at.s),))[1]
     growth = (q.gamma - at.eps_D(q)) * COMPUTE_GROWTH
     half_life = jnp.log(2.0) / (q.delta_0 - cross("fixed") * growth)
-    return _where(eq.status == 0, {
+    return where_solved(eq.status == 0, {
         "C1.2a": 1e-10 - jnp.abs(cross("fixed") + q.theta * (1 - at.s)),
         "C1.2b": 0.005 - jnp.abs(cross("fixed") + 2.4),
         "C1.2c": 1e-8 - jnp.abs(cross("bertrand") - slope),
@@ -105,8 +86,8 @@ def _asset(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
 def _race(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     """(1.6) in both timings, the side of phi(N) on which chi lies against the side of the planner on which the race ends, chi = 1."""
     p = _alone(p)
-    two, eq = _solved(p, u, timing="two_stage")
-    one, other = _solved(p, u, timing="simultaneous")
+    two, eq = solved(p, u, timing="two_stage")
+    one, other = solved(p, u, timing="simultaneous")
     factor = market.red_queen_factor(p.N)
 
     def ratio(q: Params, e: Equilibrium) -> Scalar:
@@ -116,7 +97,7 @@ def _race(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     # On which side: the logarithms agree in sign, and their product is positive.
     apart = jnp.log(factor / p.chi)
     race = (1 + p.nu) * (eq.industry.ln_C - eq.planner.ln_C)
-    return _where((eq.status == 0) & (other.status == 0) & _free_logit(p, u), {
+    return where_solved((eq.status == 0) & (other.status == 0) & _free_logit(p, u), {
         "C1.3a": 1e-9 - jnp.abs(ratio(two, eq) * p.chi / factor - 1),
         "C1.3b": 1e-9 - jnp.abs(ratio(one, other) * p.chi - 1),
         "C1.3c": jnp.sign(apart) * race,
@@ -142,7 +123,7 @@ def _tokens(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     for measured, id_share, id_years in ((0.55, "C1.5b", "C1.5d"), (1.11, "C1.5c", "C1.5e")):
         margins[id_share] = measured / b
         margins[id_years] = -jnp.log1p(-measured / b) / p.lam
-    return _where(eq.status == 0, margins)
+    return where_solved(eq.status == 0, margins)
 
 
 def _convexity(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
@@ -174,81 +155,6 @@ def _convexity(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
         "C1.6c": with_spread,
         "C1.6d": without,
     }
-
-
-# C1.7, C1.8, C1.11: flywheel -------------------------------------------------------------------------------
-
-
-def fitted_growth(p: Params, u: Policy, eq: Equilibrium, Omega: Scalar, years: float = 10.0) -> Scalar:
-    """Growth rate of a small difference between two providers along a simulated path."""
-    level = flywheel.on_default_path(p, u, eq.industry, Omega)
-    apart = 1e-5 * Omega * jnp.where(jnp.arange(p.N) < 1, 1.0, jnp.where(jnp.arange(p.N) < 2, -1.0, 0.0))
-    end = bifurcation.settle(p, u, eq.industry, level, Omega + apart, years=years, steps=40)
-    return jnp.log((end[0] - end[1]) / (2e-5 * Omega)) / years
-
-
-def _duopoly(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
-    """C1.7, C1.8a to c and C1.11: two providers at fixed prices."""
-    p, eq = _solved(p, u, N=2, price_response="fixed")
-    at = eq.industry
-    star = flywheel.threshold(p, u, at)
-    exists = (eq.status == 0) & (star < 1e6)
-    star = jnp.where(exists, star, 1.5)
-    near = jnp.asarray(STRENGTHS, star.dtype) * star
-    rates = lax.map(lambda v: fitted_growth(p, u, eq, v), near)
-    x, y = near - jnp.mean(near), rates - jnp.mean(rates)
-    zero = jnp.mean(near) - jnp.mean(rates) * jnp.sum(x * x) / jnp.sum(x * y)
-
-    multiples = jnp.asarray([0.95, 1.2, 5.0, 50.0], star.dtype) * star
-    documented = jnp.asarray([1.51, 1.6, 2.0, 5.0], star.dtype)
-    levels = jnp.concatenate([multiples, documented])
-    shares = lax.map(lambda v: flywheel.leadership(p, u, at, v).leader_share, levels)
-    told = jnp.asarray([0.558, 0.676, 0.833, 0.979], star.dtype)
-
-    def sharing(N: int) -> tuple[Scalar, Scalar]:
-        """The formula of C1.11 at Omega = 3, and the autodiff growth rate there."""
-        q, three = dataclasses.replace(p, N=N), jnp.full_like(star, 3.0)
-        phi = flywheel.stabilizing_sharing(q, u, at, three)
-        v = eqx.tree_at(lambda w: w.data_sharing, u, phi)
-        level = flywheel.on_default_path(q, v, at._replace(s=jnp.ones_like(star) / N), three)
-        rate = bifurcation.symmetric_growth(flywheel.Where(q, v, at._replace(s=jnp.ones_like(star) / N)), level.Omega)
-        return phi, jnp.where(phi > 0, rate / p.delta_D, 0.0)
-
-    pairs = {N: sharing(N) for N in (2, 5)}
-    return _where(exists, {
-        "C1.7a": 1e-8 - jnp.abs(bifurcation.threshold_root(p, u, at) / star - 1),
-        "C1.7b": 0.05 - jnp.abs(zero / star - 1),
-        "C1.8a": 1e-9 - jnp.abs(shares[0] - 0.5),
-        "C1.8b": jnp.min(jnp.append(jnp.diff(shares[:4]), shares[3] - 0.98)),
-        "C1.8c": 6e-4 - jnp.max(jnp.abs(shares[4:] - told)),
-        "C1.11a": 1e-8 - jnp.maximum(jnp.abs(pairs[2][1]), jnp.abs(pairs[5][1])),
-        "C1.11b": 6e-4 - jnp.maximum(jnp.abs(pairs[2][0] - 0.125), jnp.abs(pairs[5][0] - 0.059)),
-    })  # fmt: skip
-
-
-def _several(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
-    """C1.8d and e: three providers between fold and threshold; the folds of 3, 5 and 25."""
-    p, eq = _solved(p, u, N=3, price_response="fixed")
-    at = eq.industry
-    star = flywheel.threshold(p, u, at)
-    low = flywheel.leadership(p, u, at, at.own_data).fold
-    exists = (eq.status == 0) & (star < 1e6)
-    between = jnp.where(exists, jnp.sqrt(low * star), 1.5)
-    level = flywheel.on_default_path(p, u, at, between)
-    x = flywheel.leadership(p, u, at, between).leader_share
-    rates = [bifurcation.growth_rates(p, u, at, level, s) for s in (x, jnp.ones_like(x) / 3)]
-    stable = -jnp.max(jnp.concatenate(rates)) / p.delta_D
-    gap = jnp.abs(low - 1.436)
-    for N, told in ((5, 1.274), (25, 0.792)):
-        q = dataclasses.replace(p, N=N)
-        found = flywheel.leadership(q, u, at._replace(s=jnp.ones_like(x) / N), between)
-        gap = jnp.maximum(gap, jnp.abs(found.fold - told))
-    together = jnp.minimum(jnp.minimum(star / low - 1, x - 1 / 3), stable)
-    return _where(exists, {"C1.8d": together, "C1.8e": 6e-4 - gap})
-
-
-def _flywheel(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
-    return {**_duopoly(p, u, key), **_several(p, u, key)}
 
 
 # C1.9: Wrapper Trap ----------------------------------------------------------------------------------------
@@ -345,11 +251,11 @@ CLAIMS = (
         ("C1.6c", "years of convexity with imitation", "report", "R"),
         ("C1.6d", "years of convexity with partial adjustment alone", "report", "R"),
     ], cost="path", max_draws=4096),
-    _group(_flywheel, "C1.7", "Omega* = 1/(theta eps_D - 1) is where symmetry breaks", "D", "exact", [
+    _group(flywheel_claims, "C1.7", "Omega* = 1/(theta eps_D - 1) is where symmetry breaks", "D", "exact", [
         ("C1.7a", "root of the autodiff growth rate", "exact", "S"),
         ("C1.7b", "zero of growth rates fitted on simulated paths at six strengths, within 5 %", "exact", "R"),
     ], "fixed prices, eps_D held (default path); not a number where no strength breaks symmetry", cost="path", max_draws=4096),
-    _group(_flywheel, "C1.8", "duopoly: share .5 below Omega*, to 1 above; three and more: bistability below Omega*", "D", "baseline", [
+    _group(flywheel_claims, "C1.8", "duopoly: share .5 below Omega*, to 1 above; three and more: bistability below Omega*", "D", "baseline", [
         ("C1.8a", "duopoly: share .5 at .95 Omega*", "baseline", "D"),
         ("C1.8b", "duopoly: the leader's share rises with strength and passes .98 at 50 Omega*", "baseline", "D"),
         ("C1.8c", "duopoly: .558, .676, .833, .979 at strengths 1.51, 1.6, 2, 5", "calibrated", "R"),
@@ -363,7 +269,7 @@ CLAIMS = (
     ]),
     Claim("C1.10", "agents converge to their expected moves at rate n^(-1/2), jumps off", "R", "limit", _large_numbers,
           cost="agents", max_draws=1),
-    _group(_flywheel, "C1.11", "data sharing that stabilizes Omega = 3: .125 (N = 2), .059 (N = 5)", "R", "exact", [
+    _group(flywheel_claims, "C1.11", "data sharing that stabilizes Omega = 3: .125 (N = 2), .059 (N = 5)", "R", "exact", [
         ("C1.11a", "the autodiff growth rate is zero at the formula's phi", "exact", "R"),
         ("C1.11b", ".125 and .059 at eps_D = 2/3", "calibrated", "R"),
     ], cost="path", max_draws=4096),

@@ -8,15 +8,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxecon.core.fields import with_fields
 from jaxecon.models.quasi_public_goods import market
 from jaxecon.models.quasi_public_goods.equilibrium import Equilibrium, equilibrium, outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.planner import best_optimum, gross_welfare, restoring_subsidy
+from jaxecon.models.quasi_public_goods.regimes import REGIMES
 from jaxecon.models.quasi_public_goods.users import demand
 from jaxecon.numerics.linear import solve_small
 from jaxecon.numerics.roots import bisect, find_root
 
 PRICES = (0.3, 0.5, 0.7, 0.8, 0.84, 0.88, 0.92, 0.96, 1.0, 1.04, 1.1, 1.3, 1.6, 2.0, 3.0, 5.0)
+SCALES = (0.0, 0.25, 0.5, 1.0, 2.0)
 CAPACITIES = (0.2, 0.5, 0.7, 0.85, 0.95, 1.0, 1.05, 1.1, 1.2, 1.5, 2.0)
 
 
@@ -95,6 +98,21 @@ def break_even_leakage(p: Params, u: Policy) -> Mapping[str, Array]:
     return {"break-even leakage without spillovers": jnp.where(found, root, jnp.nan), "leakage": p.leak}
 
 
+def comprehensive_policy(p: Params, u: Policy) -> Mapping[str, Array]:
+    """Welfare of S4 less that of S1 by the scale of the spillovers, baseline 1 (C2.4): exact, for the market does not depend on the
+    scale and W is linear in it."""
+    pair = [with_fields(u, tuple(REGIMES[name]), list(REGIMES[name].values())) for name in ("S1", "S4")]
+
+    def parts(v: Policy) -> tuple[Array, Array]:
+        o = outcomes(p, v, equilibrium(p, v))
+        return o.welfare, o.externality + o.harm
+
+    W, spill = jax.lax.map(parts, jax.tree.map(lambda *x: jnp.asarray(x, p.tau.dtype), *pair))
+    lead, of_spill = W[1] - W[0], spill[1] - spill[0]
+    table = {f"S4 less S1, spillovers times {k:g}": lead + (k - 1) * of_spill for k in SCALES}
+    return table | {"scale at which they are equal": 1 - lead / of_spill}
+
+
 def planner_table(p: Params, u: Policy) -> Mapping[str, Array]:
     """Market against planner, symmetric and not."""
     eq = equilibrium(p, u)
@@ -148,5 +166,6 @@ STUDIES = {
     "planner": planner_table,
     "certificate": certificate,
     "break_even_leakage": break_even_leakage,
+    "comprehensive_policy": comprehensive_policy,
     "local_weights": local_weights,
 }

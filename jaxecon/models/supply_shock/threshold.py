@@ -1,4 +1,5 @@
-r"""Pollution thresholds (Prop. 3.1): where free AI leaves welfare as it was without AI, and where cheaper AI stops helping."""
+r"""Pollution thresholds: where free AI leaves welfare as it was without AI (Prop. 3.1), where cheaper AI stops helping, and
+where no AI volume is best."""
 
 from typing import NamedTuple
 
@@ -8,9 +9,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from jaxecon.models.supply_shock.accounts import accounts, welfare_no_ai
+from jaxecon.models.supply_shock.accounts import accounts, pigou_charge, welfare_no_ai
 from jaxecon.models.supply_shock.equilibrium import equilibrium
 from jaxecon.models.supply_shock.params import Params, Policy
+from jaxecon.models.supply_shock.planner import choke_charge, with_charge
 from jaxecon.numerics.roots import bisect
 
 
@@ -67,8 +69,29 @@ def beta_local(p: Params, u: Policy, steps: int = 30) -> Threshold:
     return Threshold(x, found)
 
 
+def _highest_wedge(beta: Float[Array, ""], args: tuple[Params, Policy]) -> Float[Array, ""]:
+    """Largest of tau(D) - S Phi'(D) along the charge from zero to the choke, at a penalty weight."""
+    p, u = args
+    q = at(p, beta, p.c_A)
+    charges = jnp.linspace(0.0, 1.0, 33, dtype=beta.dtype) * choke_charge(q, u)
+
+    def wedge(charge: Array) -> Array:
+        v = with_charge(u, charge)
+        eq = equilibrium(q, v)
+        return jnp.where(eq.status == 0, charge - pigou_charge(q, v, eq.cutoffs), -jnp.inf)
+
+    return jnp.max(lax.map(wedge, charges))
+
+
+def beta_one(p: Params, u: Policy, steps: int = 24) -> Threshold:
+    r"""$\beta_1 = \max_D \tau(D)(1+\eta D)/(\eta S)$ (C3.4): above it welfare falls in AI volume everywhere. No derivative."""
+    highest = 2 * p.theta_max
+    x = bisect(_highest_wedge, 1e-6 * highest, highest, (p, u), steps=steps)
+    return Threshold(x, (x > 1e-3 * highest) & (x < 0.999 * highest))
+
+
 def threshold_study(p: Params, u: Policy) -> dict[str, Float[Array, ""]]:
-    """Both thresholds, and the elasticity of the first to the sensitivity of search."""
+    """The thresholds of C3.3 and C3.4, and the elasticity of the first to the sensitivity of search."""
     star, slope = jax.jvp(
         lambda e: beta_star(eqx.tree_at(lambda q: q.eta, p, e), u).beta, (p.eta,), (jnp.ones_like(p.eta),)
     )
@@ -78,4 +101,5 @@ def threshold_study(p: Params, u: Policy) -> dict[str, Float[Array, ""]]:
         "elasticity of beta_star to eta": slope * p.eta / star,
         "local threshold": local.beta,
         "beta / beta_star": p.beta / star,
+        "beta_1: above it no AI volume is best": beta_one(p, u).beta,
     }
