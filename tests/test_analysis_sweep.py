@@ -16,7 +16,7 @@ import xarray as xr
 import zarr
 from pigou import MODEL, NO_TRADE
 
-from jaxecon import InputError, evaluate, open_sweep, sweep
+from jaxecon import InputError, evaluate, load, open_sweep, sweep
 from jaxecon.analysis import batch
 from jaxecon.analysis.designs import get_values, prior_draws, replace
 from jaxecon.analysis.store import StoreError
@@ -306,31 +306,19 @@ def test_eight_devices_give_the_same_numbers(tmp_path):
     np.testing.assert_allclose(found[0], found[1], rtol=1e-12, equal_nan=True)
 
 
-_PROCESSES = """
-import sys
-import jax
-sys.path.insert(0, sys.argv[1])
-jax.distributed.initialize(f"127.0.0.1:{sys.argv[3]}", num_processes=2, process_id=int(sys.argv[4]))
-from pigou import MODEL
-from jaxecon import sweep
-mine = []
-ds = sweep(MODEL, {"a": (1.0, 10.0, 100), "tax": (0.0, 2.0, 40)}, chunk=500, store=sys.argv[2],
-           progress=lambda done, total, info: mine.append(done))
-assert len(mine) == 4, mine
-assert ds.attrs["cells"] == 4000
-"""
-
-
 def test_two_processes_share_a_sweep(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     store = tmp_path / "s.zarr"
-    arguments = [sys.executable, "-c", _PROCESSES, str(Path(__file__).parent), str(store), str(port)]
+    words = ["sweep", "rent_seeking", "A=0.5:2:200", "c_r=1:3:200", "-o", str(store), "--no-cache", "--distributed"]
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-    both = [subprocess.Popen([*arguments, str(k)], env=environment) for k in (0, 1)]
+    both = [
+        subprocess.Popen([sys.executable, "-m", "jaxecon", *words, f"{k}/2@127.0.0.1:{port}"], env=environment)
+        for k in (0, 1)
+    ]
     assert [p.wait(timeout=300) for p in both] == [0, 0]
-    alone = sweep(MODEL, {"a": (1.0, 10.0, 100), "tax": (0.0, 2.0, 40)}, chunk=500)
-    shared = open_sweep(MODEL, store)
-    for name in ("welfare", "price", "status"):
+    model = load("rent_seeking")
+    alone, shared = sweep(model, {"A": (0.5, 2.0, 200), "c_r": (1.0, 3.0, 200)}), open_sweep(model, store)
+    for name in ("welfare", "rents", "status"):
         np.testing.assert_allclose(shared[name], alone[name], rtol=1e-12)

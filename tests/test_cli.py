@@ -167,6 +167,8 @@ WRONG = [
     (["solve", MODEL, "-o", "/no/such/folder/x.json"], "does not exist"),
     (["solve", MODEL, "-o", "x.pickle"], "suffix"),
     (["sweep", MODEL, "p_A"], "not an axis"),
+    (["sweep", MODEL, "q=1:2:3", "--distributed", "2/2@here:1"], "K from 0 to N - 1"),
+    (["sweep", MODEL, "q=1:2:3", "--distributed", "0/2@here:1"], "-o study.zarr"),
     (["sweep", "information_pollution", "p_A=0.1:0.2:2.5"], "whole number"),
     (["sweep", "information_pollution", "p_A=0.2:0.1:3"], "empty"),
     (["sweep", "information_pollution", "p_A=0.1,cheap"], "axis p_A: 'cheap' is not a number"),

@@ -45,11 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args) -> int:
-    from jaxecon.cli import commands, output
+    from jaxecon.cli import commands, output, processes
     from jaxecon.cli.cache import use_compilation_cache
 
+    processes.join(args)
     all_of(lambda: check_options(args), lambda: output.check_target(args), lambda: commands.check(args))
     use_compilation_cache(args.no_cache)
     result = commands.COMMANDS[args.command](args)
-    output.deliver(result, args)
+    if not getattr(args, "distributed", None) or processes.first():
+        output.deliver(result, args)
     return result.code

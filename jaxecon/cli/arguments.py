@@ -138,6 +138,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument("--points", type=_count, metavar="N", help="points of the sobol design")
     sweep.add_argument("--resume", action="store_true", help="go on with the store given by -o")
+    sweep.add_argument(
+        "--distributed",
+        nargs="?",
+        const="",
+        metavar="K/N@HOST:PORT",
+        help="share the sweep with the other processes of this Slurm, Kubernetes or MPI job; or: this is process K of N",
+    )
 
     optimize = command("optimize", "Choose instruments by gradients, from several starts.", "one")
     point(optimize)

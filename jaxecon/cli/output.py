@@ -163,7 +163,8 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int, dict[str, Any]], Non
         task = bar.add_task(what, total=None, info="")
 
         def update(done: int, total: int, info: dict[str, Any]) -> None:
-            words = "  ".join(f"{k} {v}" for k, v in info.items() if v not in (None, False))
+            shown = {k: f"{v:.3g}" if isinstance(v, float) else v for k, v in info.items()}
+            words = "  ".join(f"{k} {v}" for k, v in shown.items() if v not in (None, False))
             bar.update(task, completed=done, total=total, info=words[:60])
 
         yield update
