@@ -7,6 +7,8 @@ the demand shock come in twelve steps.
 
 import numpy as np
 from scipy.linalg import solve_banded
+from scipy.optimize import brentq
+from scipy.special import lambertw
 
 YEARS = 41
 W, RK, RM, YG, YS, XO, K, M, R, U, B, AG, AS, ZETA = range(14)
@@ -96,6 +98,7 @@ def _year(y: np.ndarray, p: dict, u: dict, x: dict, s: dict) -> dict:
         ahead.append(a[j] + p["lam"] * (1 + p["lam_1"] * a[j] / exposed) * (goal - a[j]))
     p_s = np.exp(ln_c[1])
     weight_s = (1 - om) * np.exp(p["demand_s"])
+    om, weight_s = om / (om + weight_s), weight_s / (om + weight_s)
     P = (om + weight_s * p_s ** (1 - eps)) ** (1 / (1 - eps))
     V, work, running = Y_g + p_s * Y_s, w * use, use * M_t
     by_sector = [(1 - al) * Y_g * theta[0] / v[0], (1 - al) * p_s * Y_s * theta[1] / v[1]]
@@ -161,14 +164,8 @@ def _conditions(z: np.ndarray, p: dict, u: dict, x: dict, s: dict) -> np.ndarray
     F[10, ..., 1:] = (z[B][..., 1:] - (gross * (z[B] + o["need"] - tau_p * wealth))[..., :-1]) / s["GDP"]
     for row, ahead in ((AG, o["ahead"][0]), (AS, o["ahead"][1]), (ZETA, o["zeta_ahead"])):
         F[row, ..., 1:] = z[row][..., 1:] - ahead[..., :-1]
-    given = {
-        8: (K, np.log(s["K"])),
-        9: (M, np.log(s["M"])),
-        10: (B, s["B"]),
-        AG: (AG, p["a_0"]),
-        AS: (AS, p["a_0"]),
-        ZETA: (ZETA, 0.0),
-    }
+    given = {8: (K, np.log(s["K"])), 9: (M, np.log(s["M"])), 10: (B, s["B"]), AG: (AG, p["a_0"]), AS: (AS, p["a_0"])}
+    given[ZETA] = (ZETA, 0.0)
     for row, (k, value) in given.items():
         F[row, ..., 0] = z[k][..., 0] - value
     return F
@@ -201,10 +198,8 @@ def _newton(z: np.ndarray, *args, steps: int = 30) -> tuple[np.ndarray, bool]:
             if not np.isfinite(worst) or worst < 1e-11:
                 break
             try:
-                move = solve_banded(
-                    (BAND, BAND), _jacobian(z, *args), F.T.ravel(), overwrite_ab=True, check_finite=False
-                )
-            except np.linalg.LinAlgError:
+                move = solve_banded((BAND, BAND), _jacobian(z, *args), F.T.ravel(), overwrite_ab=True)
+            except (np.linalg.LinAlgError, ValueError):  # singular, not finite
                 return z, False
             move = move.reshape(-1, N).T
             z = z - move * min(1.0, 1.5 / max(np.max(np.abs(move[LOGS])), 1e-30))
@@ -239,11 +234,10 @@ def transition(params: dict, policy: dict) -> dict:
         q = p | change
         return _newton(z, q, u, _technology(q, u, t), s)
 
-    off, ok_off = solve(_balanced(p, _technology(p, u, t), s, T), ai_on=0.0)
+    guess = _balanced(p, _technology(p, u, t), s, T)
+    off, ok_off = solve(guess, ai_on=0.0)
     if not ok_off and p["dem"] != 0:
-        off, ok_off = _by_steps(
-            solve, *solve(_balanced(p, _technology(p, u, t), s, T), ai_on=0.0, dem=0.0), "dem", p["dem"], ai_on=0.0
-        )
+        off, ok_off = _by_steps(solve, *solve(guess, ai_on=0.0, dem=0.0), "dem", p["dem"], ai_on=0.0)
     z, ok = solve(off)
     if not ok:
         z, ok = _by_steps(solve, off, ok_off, "ai_on", p["ai_on"])
@@ -256,3 +250,108 @@ def _by_steps(solve, z: np.ndarray, ok: bool, name: str, end: float, **fixed: fl
         if ok:
             z, ok = solve(z, **fixed, **{name: end * k / 12})
     return z, ok
+
+
+def _report(z: np.ndarray, found: dict) -> dict:
+    """Paths of the reported years, and utilities."""
+    p = found["p"]
+    o = _year(_with_end(z, p["g_inf"] / (1 - p["alpha"])), p, found["u"], found["x"], found["s"])
+    T = z.shape[1]
+    goods = o["Y_g"] - o["e"] * o["running"]
+    share = goods / o["GDP"]
+    mean = (share[1:] + share[:-1]) / 2
+    growth = mean * np.diff(np.log(goods)) + (1 - mean) * np.diff(np.log(o["Y_s"]))
+    value_g = o["Y_g"] / o["V"]
+    weight = p["beta"] ** np.arange(T)
+    consumption = [(o["X_o"] / o["P"] / p["n_o"])[:T], (o["X_w"] / o["P"] / (1 - p["n_o"]))[:T]]
+    # Idle capacity of 2020 lowers GDP, too: both economies share 2019.
+    ln_GDP = z[U, 0] + np.append(0.0, np.cumsum(growth))[:YEARS]
+    return {
+        "ln_GDP": ln_GDP, "growth": np.append(0.0, growth), "a": (value_g * o["a"][0] + (1 - value_g) * o["a"][1])[:YEARS],
+        "value_s": 1 - value_g, "o": o, "r": z[R], "utility": [weight @ np.log(c) for c in consumption], "life": weight.sum(),
+        "c": np.log((o["X_o"] + o["X_w"]) / o["P"]), "apart": consumption[0] / consumption[1],
+    }  # fmt: skip
+
+
+def _peak(x: np.ndarray) -> tuple[float, float]:
+    """Place and height of the largest value, by a parabola through it and its neighbors."""
+    k = int(np.argmax(x))
+    if k in (0, len(x) - 1):
+        return float(k), x[k]
+    left, here, right = x[k - 1 : k + 2]
+    bend = left - 2 * here + right
+    shift = 0.5 * (left - right) / bend if bend != 0 else 0.0
+    return k + shift, here - 0.25 * (left - right) * shift
+
+
+def _lead(p: dict, kap: float) -> tuple[np.ndarray, np.ndarray]:
+    """(8.22), (8.23): x, and growth of both technologies, by year to 2060."""
+    x, basic = p["x_0"], [p["nu"] * (p[f"rd_{i}"] * p[f"L_{i}"] / p["rd_bar"]) ** p["lam_R"] for i in (1, 2)]
+    xs, gs = [x], []
+    for t in range(YEARS):
+        ahead = 1 + p["fm"] * _sg(-(t - p["t_2"]) / p["s_2c"])
+        copied = kap * (1 + p["th_A"] * _sg((t - p["t_A"]) / p["s_A"])) * max(x, 0.0) * np.exp(-x / p["h_abs"])
+        one, two = basic[0] * (ahead if x > 0 else 1.0), basic[1] * (1.0 if x > 0 else ahead) + copied
+        x += one - two
+        xs.append(x)
+        gs.append((p["g_c"] + one, p["g_c"] + two))
+    return np.array(xs), np.array(gs)
+
+
+def _countries(p: dict) -> dict:
+    """(8.22)-(8.24) in levels; boundary by Brent, tipping by the Lambert function."""
+    xs, gs = _lead(p, p["kap"])
+    al, A = p["al_c"], [1.0, np.exp(-p["x_0"])]
+    k = [A[i] * (p[f"sv_{i + 1}"] / (np.exp(gs[0, i]) - 1 + p["dk_c"])) ** (1 / (1 - al)) for i in (0, 1)]
+    y = []
+    for t in range(YEARS):
+        y.append([A[i] ** (1 - al) * k[i] ** al for i in (0, 1)])
+        r = [al * y[t][i] / k[i] for i in (0, 1)]
+        flow = p["phi_k"] * (r[0] - r[1])
+        k = [(1 - p["dk_c"] + sign * flow) * k[i] + p[f"sv_{i + 1}"] * y[t][i] for i, sign in ((0, 1), (1, -1))]
+        A = [A[i] * np.exp(gs[t, i]) for i in (0, 1)]
+    growth = np.log(y[-1]) - np.log(y[-2])
+    gap = [p["nu"] * (p[f"rd_{i}"] * p[f"L_{i}"] / p["rd_bar"]) ** p["lam_R"] for i in (1, 2)]
+    advantage, speed, h = gap[0] - gap[1], p["kap"] * (1 + p["th_A"]), p["h_abs"]
+    if advantage <= 0:
+        tip = 10 * h
+    elif advantage > speed * h / np.e:
+        tip = 0.0
+    else:
+        tip = min(10 * h, -h * lambertw(-advantage / (speed * h), -1).real)
+    boundary = (
+        brentq(lambda kap: _lead(p, kap)[0][YEARS - 1] - p["x_0"], -0.5, 0.5, xtol=1e-13) if p["x_0"] > 0 else 0.0
+    )
+    return {"x_2060": xs[YEARS - 1], "g_1": growth[0], "g_2": growth[1], "x_tip": tip, "kap_star": boundary}
+
+
+def solve(params: dict, policy: dict) -> dict:
+    """Outcomes by symbol, and `solved`."""
+    found = transition(params, policy)
+    if not found["solved"]:
+        return {"solved": False}
+    p, on, off = found["p"], _report(found["z"], found), _report(found["z_0"], found)
+    o, o_0 = on["o"], off["o"]
+    effect = on["ln_GDP"] - off["ln_GDP"]
+    extra = np.diff(effect)
+    bend = np.diff(on["a"], 2)
+    peak = _peak(extra)
+    r = found["z"][R] - found["z_0"][R]
+    n = p["n_o"]
+    W, W_0 = ([*e["utility"], n * e["utility"][0] + (1 - n) * e["utility"][1]] for e in (on, off))
+    energy = o["e"] * o["running"]
+    labor_s = o["labor"][1] / (o["labor"][0] + o["labor"][1])
+    return _countries(p) | {
+        "W": W[2], "W_o": W[0], "W_w": W[1], "gain_o": np.expm1((W[0] - W_0[0]) / on["life"]),
+        "gain_w": np.expm1((W[1] - W_0[1]) / on["life"]), "effect_2030": np.expm1(effect[10]), "effect_2035": np.expm1(effect[15]),
+        "effect_2060": np.expm1(effect[40]), "extra_growth": (effect[15] - effect[3]) / 12, "extra_growth_2035": extra[14],
+        "peak_growth": peak[1], "peak_year": 2021 + peak[0], "growth_2035": on["growth"][15], "growth_2060": on["growth"][40],
+        "consumption_growth_2060": on["c"][40] - on["c"][39], "a_2035": on["a"][15], "a_2060": on["a"][40],
+        "takeoff": 2021 + _peak(bend)[0], "maturity": 2021 + _peak(-bend)[0], "v/w": o["v"][1][15] / o["w"][15],
+        "energy_unit_2035": o["e"][15] / o["e"][0], "energy_use_2035": energy[15] / energy[0], "r_2035": found["z"][R, 15],
+        "rate_effect_2035": r[15], "rate_effect_low": r[: YEARS - 1].min(), "u_low": o["u"][:15].min(), "u_mean": o["u"][:15].mean(),
+        "LS_2035": o["LS"][15], "LS_2060": o["LS"][40], "LS_g": (1 - p["alpha"]) * (1 - o["theta"][0][40]),
+        "LS_s": (1 - p["alpha"]) * (1 - o["theta"][1][40]), "services_value_2060": on["value_s"][40], "services_labor_2060": labor_s[40],
+        "wage_effect_2035": (o["w"] / o["P"])[15] / (o_0["w"] / o_0["P"])[15] - 1, "consumption_gap_2060": on["apart"][40],
+        "B_2035": found["z"][B, 15] / o["GDP"][15], "B_2060": found["z"][B, 40] / o["GDP"][40], "solved": True,
+    }  # fmt: skip
