@@ -58,7 +58,8 @@ class Outcomes(eqx.Module):
     labor_share_goods_2060: Scalar = _share(symbol="LS_g", doc="labor share of the goods sector in 2060 (C8.4)")
     labor_share_services_2060: Scalar = _share(symbol="LS_s", doc="labor share of the services sector in 2060 (C8.4)")
     services_value_2060: Scalar = _share(doc="services in the value of output in 2060")
-    services_labor_2060: Scalar = _share(doc="services in labor in 2060")
+    goods_labor_2060: Scalar = _share(doc="share of labor in goods in 2060 (C8.4)")
+    goods_labor_base_2060: Scalar = _share(doc="share of labor in goods in 2060 without AI (C8.4)")
     wage_effect_2035: Scalar = outcome(unit="share of the wage", doc="effect of AI on the real wage in 2035")
     consumption_gap_2060: Scalar = _ratio(doc="consumption of an owner over that of a worker in 2060")
     # Government
