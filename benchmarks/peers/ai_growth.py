@@ -164,9 +164,8 @@ def _conditions(z: np.ndarray, p: dict, u: dict, x: dict, s: dict) -> np.ndarray
     F[10, ..., 1:] = (z[B][..., 1:] - (gross * (z[B] + o["need"] - tau_p * wealth))[..., :-1]) / s["GDP"]
     for row, ahead in ((AG, o["ahead"][0]), (AS, o["ahead"][1]), (ZETA, o["zeta_ahead"])):
         F[row, ..., 1:] = z[row][..., 1:] - ahead[..., :-1]
-    given = {8: (K, np.log(s["K"])), 9: (M, np.log(s["M"])), 10: (B, s["B"]), AG: (AG, p["a_0"]), AS: (AS, p["a_0"])}
-    given[ZETA] = (ZETA, 0.0)
-    for row, (k, value) in given.items():
+    given = [(K, np.log(s["K"])), (M, np.log(s["M"])), (B, s["B"]), (AG, p["a_0"]), (AS, p["a_0"]), (ZETA, 0.0)]
+    for row, (k, value) in enumerate(given, start=8):
         F[row, ..., 0] = z[k][..., 0] - value
     return F
 
@@ -254,9 +253,8 @@ def _by_steps(solve, z: np.ndarray, ok: bool, name: str, end: float, **fixed: fl
 
 def _report(z: np.ndarray, found: dict) -> dict:
     """Paths of the reported years, and utilities."""
-    p = found["p"]
+    p, T = found["p"], z.shape[1]
     o = _year(_with_end(z, p["g_inf"] / (1 - p["alpha"])), p, found["u"], found["x"], found["s"])
-    T = z.shape[1]
     goods = o["Y_g"] - o["e"] * o["running"]
     share = goods / o["GDP"]
     mean = (share[1:] + share[:-1]) / 2
@@ -273,15 +271,14 @@ def _report(z: np.ndarray, found: dict) -> dict:
     }  # fmt: skip
 
 
-def _peak(x: np.ndarray) -> tuple[float, float]:
-    """Place and height of the largest value, by a parabola through it and its neighbors."""
+def _peak(x: np.ndarray) -> float:
+    """Place of the largest value, by a parabola through it and its neighbors."""
     k = int(np.argmax(x))
     if k in (0, len(x) - 1):
-        return float(k), x[k]
+        return float(k)
     left, here, right = x[k - 1 : k + 2]
     bend = left - 2 * here + right
-    shift = 0.5 * (left - right) / bend if bend != 0 else 0.0
-    return k + shift, here - 0.25 * (left - right) * shift
+    return k + (0.5 * (left - right) / bend if bend != 0 else 0.0)
 
 
 def _lead(p: dict, kap: float) -> tuple[np.ndarray, np.ndarray]:
@@ -313,11 +310,8 @@ def _countries(p: dict) -> dict:
     growth = np.log(y[-1]) - np.log(y[-2])
     gap = [p["nu"] * (p[f"rd_{i}"] * p[f"L_{i}"] / p["rd_bar"]) ** p["lam_R"] for i in (1, 2)]
     advantage, speed, h = gap[0] - gap[1], p["kap"] * (1 + p["th_A"]), p["h_abs"]
-    if advantage <= 0:
-        tip = 10 * h
-    elif advantage > speed * h / np.e:
-        tip = 0.0
-    else:
+    tip = 10 * h if advantage <= 0 else 0.0
+    if 0 < advantage <= speed * h / np.e:
         tip = min(10 * h, -h * lambertw(-advantage / (speed * h), -1).real)
     boundary = (
         brentq(lambda kap: _lead(p, kap)[0][YEARS - 1] - p["x_0"], -0.5, 0.5, xtol=1e-13) if p["x_0"] > 0 else 0.0
@@ -331,27 +325,25 @@ def solve(params: dict, policy: dict) -> dict:
     if not found["solved"]:
         return {"solved": False}
     p, on, off = found["p"], _report(found["z"], found), _report(found["z_0"], found)
-    o, o_0 = on["o"], off["o"]
+    o, o_0, n = on["o"], off["o"], p["n_o"]
     effect = on["ln_GDP"] - off["ln_GDP"]
     extra = np.diff(effect)
     bend = np.diff(on["a"], 2)
-    peak = _peak(extra)
     r = found["z"][R] - found["z_0"][R]
-    n = p["n_o"]
     W, W_0 = ([*e["utility"], n * e["utility"][0] + (1 - n) * e["utility"][1]] for e in (on, off))
     energy = o["e"] * o["running"]
-    labor_s = o["labor"][1] / (o["labor"][0] + o["labor"][1])
+    labor, labor_0 = (e["labor"][0] / sum(e["labor"]) for e in (o, o_0))
     return _countries(p) | {
         "W": W[2], "W_o": W[0], "W_w": W[1], "gain_o": np.expm1((W[0] - W_0[0]) / on["life"]),
         "gain_w": np.expm1((W[1] - W_0[1]) / on["life"]), "effect_2030": np.expm1(effect[10]), "effect_2035": np.expm1(effect[15]),
         "effect_2060": np.expm1(effect[40]), "extra_growth": (effect[15] - effect[3]) / 12, "extra_growth_2035": extra[14],
-        "peak_growth": peak[1], "peak_year": 2021 + peak[0], "growth_2035": on["growth"][15], "growth_2060": on["growth"][40],
+        "peak_growth": extra.max(), "peak_year": 2021 + _peak(extra), "growth_2035": on["growth"][15], "growth_2060": on["growth"][40],
         "consumption_growth_2060": on["c"][40] - on["c"][39], "a_2035": on["a"][15], "a_2060": on["a"][40],
-        "takeoff": 2021 + _peak(bend)[0], "maturity": 2021 + _peak(-bend)[0], "v/w": o["v"][1][15] / o["w"][15],
+        "takeoff": 2021 + _peak(bend), "maturity": 2021 + _peak(-bend), "v/w": o["v"][1][15] / o["w"][15],
         "energy_unit_2035": o["e"][15] / o["e"][0], "energy_use_2035": energy[15] / energy[0], "r_2035": found["z"][R, 15],
         "rate_effect_2035": r[15], "rate_effect_low": r[: YEARS - 1].min(), "u_low": o["u"][:15].min(), "u_mean": o["u"][:15].mean(),
         "LS_2035": o["LS"][15], "LS_2060": o["LS"][40], "LS_g": (1 - p["alpha"]) * (1 - o["theta"][0][40]),
-        "LS_s": (1 - p["alpha"]) * (1 - o["theta"][1][40]), "services_value_2060": on["value_s"][40], "services_labor_2060": labor_s[40],
+        "LS_s": (1 - p["alpha"]) * (1 - o["theta"][1][40]), "services_value_2060": on["value_s"][40], "goods_labor_2060": labor[40], "goods_labor_base_2060": labor_0[40],
         "wage_effect_2035": (o["w"] / o["P"])[15] / (o_0["w"] / o_0["P"])[15] - 1, "consumption_gap_2060": on["apart"][40],
         "B_2035": found["z"][B, 15] / o["GDP"][15], "B_2060": found["z"][B, 40] / o["GDP"][40], "solved": True,
     }  # fmt: skip

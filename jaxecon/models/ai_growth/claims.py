@@ -3,7 +3,6 @@
 import dataclasses
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -11,8 +10,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxecon.core.fields import with_fields
 from jaxecon.core.model import Claim, Expectation, Joint, Part, claim_of_parts, part_of, parts_of
+from jaxecon.models.ai_growth.accounts import chained_output, goods_labor, real_consumption
 from jaxecon.models.ai_growth.claims_closed import boundary_claims, debt_claim, growth_claims, rest_claims, task_claims
-from jaxecon.models.ai_growth.equilibrium import equilibrium, outcomes
+from jaxecon.models.ai_growth.equilibrium import equilibrium
 from jaxecon.models.ai_growth.params import Params, Policy
 
 Scalar = Float[Array, ""]
@@ -44,16 +44,11 @@ def look(p: Params, u: Policy) -> Seen:
     eq = equilibrium(p, u)
     on, off = eq.with_ai, eq.without_ai
     ln_on, ln_off = chained_output(on), chained_output(off)
-
-    def in_goods(e: Year) -> Array:
-        goods, services = (1 - e.theta_g) * e.Y_g, (1 - e.theta_s) * e.p_s * e.Y_s
-        return goods / (goods + services)
-
     unit = on.energy / (on.M * jnp.exp(on.ln_u))
     return Seen(
         status=eq.status, effect=ln_on - ln_off, growth=jnp.diff(ln_off), r=on.r, r_without=off.r, u=jnp.exp(on.ln_u),
-        debt=on.B_next / ((1 + on.r) * on.GDP), GDP=ln_on, consumption=jnp.log((off.X_o + off.X_w) / off.P), labor_goods=in_goods(on),
-        labor_goods_without=in_goods(off), energy_unit=unit / unit[0], energy_use=on.energy / on.energy[0],
+        debt=on.B_next / ((1 + on.r) * on.GDP), GDP=ln_on, consumption=jnp.log(real_consumption(off)), labor_goods=goods_labor(on),
+        labor_goods_without=goods_labor(off), energy_unit=unit / unit[0], energy_use=on.energy / on.energy[0],
     )  # fmt: skip
 
 
@@ -93,7 +88,8 @@ def scenarios(p: Params, u: Policy) -> dict[str, tuple[Params, Policy]]:
     }
 
 
-def _all(p: Params, u: Policy) -> dict[str, Seen]:
+def scenarios_seen(p: Params, u: Policy) -> dict[str, Seen]:
+    """The transitions of all scenarios, by name."""
     cases = scenarios(p, u)
     points = jax.tree.map(lambda *x: jnp.stack(x), *cases.values())
     found = lax.map(lambda x: look(*x), points)
@@ -128,7 +124,7 @@ def _sectors(p: Params, d: Seen, services: Seen) -> Margins:
     at = p.T - 11
     both = jnp.stack([d.labor_goods[40] - 0.506, d.labor_goods_without[40] - 0.458])
     return {
-        "C8.4a": 1e-4 - jnp.abs(jnp.diff(services.consumption)[at] - limit),
+        "C8.4a": 2e-4 - jnp.abs(jnp.diff(services.consumption)[at] - limit),
         "C8.4b": services.growth[at] - limit - 5e-4,
         "C8.4c": d.labor_goods[40] - d.labor_goods_without[40],
         "C8.4d": TENTHS - jnp.max(jnp.abs(both)),
@@ -176,7 +172,7 @@ def _deficits(d: Seen, spent: Seen, scarred: Seen, helped: Seen) -> Margins:
 
 def transition_claims(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
     """All claims over transitions: ten scenarios in one program; NaN where a scenario has no solution."""
-    s = _all(p, u)
+    s = scenarios_seen(p, u)
     ramsey = jnp.expm1(p.g_inf / (1 - p.alpha) - jnp.log(p.beta))
     groups = (
         (("draw",), _growth_effect(s["draw"])),
@@ -242,7 +238,7 @@ CLAIMS = (
         ("C8.3g", "both meet at x = h where kap = e Dg/h, and part with its root", "exact", "S"),
     ]),
     _transitions("C8.4", "services lead growth; they automate faster, so that labor moves to goods", "baseline", [
-        ("C8.4a", "without AI growth of consumption tends to g_s + alpha g_g/(1 - alpha)", "limit", "S"),
+        ("C8.4a", "without AI growth of consumption tends to g_s + alpha g_g/(1 - alpha): within .02 points in 2090", "limit", "S"),
         ("C8.4b", "growth of GDP does not: investment is goods", "limit", "S"),
         ("C8.4c", "a larger share of labor works in goods in 2060 with AI than without", "region", "R"),
         ("C8.4d", ".506 of labor in goods in 2060 with AI, .458 without", "calibrated", "R"),
