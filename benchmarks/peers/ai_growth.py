@@ -66,13 +66,14 @@ def _start(p: dict) -> dict:
     r_K = p["r_00"] + p["dK"]
     w = (1 - al) * (al / r_K) ** (al / (1 - al))
     m = w / p["mu"]
-    r_M, e = (1 - p["e_0"]) * m, p["e_0"] * m
+    e = p["pE"] * p["e_0"] * m
+    r_M = m - e
     V = w / ((1 - al) * (1 - a))
     M_0 = (1 - al) * a * V / w
     GDP = V - e * M_0
     q = p["q_0"] * r_M / (p["r_00"] + p["dM"] + p["gq_0"])
     return {
-        "w": w, "r_K": r_K, "r_M": r_M, "e": e / p["pE"], "q": q, "V": V, "K": al * V / r_K, "M": M_0, "GDP": GDP,
+        "w": w, "r_K": r_K, "r_M": r_M, "e": e, "q": q, "V": V, "K": al * V / r_K, "M": M_0, "GDP": GDP,
         "B": p["b_bar"] * GDP, "LS": w / GDP,
     }  # fmt: skip
 
@@ -81,7 +82,7 @@ def _year(y: np.ndarray, p: dict, u: dict, x: dict, s: dict) -> dict:
     """What follows within a year from its fourteen unknowns."""
     al, eps, om, sig = p["alpha"], p["eps"], p["omega"], p["sig"]
     w, r_K, r_M, Y_g, Y_s, X_o, K_t, M_t, use = (np.exp(y[k]) for k in (W, RK, RM, YG, YS, XO, K, M, U))
-    e = s["e"] * p["pE"] * np.exp(x["ln_e"])
+    e = s["e"] * np.exp(x["ln_e"])
     m = r_M + e * (1 + u["carbon_price"])
     v = [(1 + u["robot_tax"]) * p["mu"] * m, (1 + u["ai_tax"]) * p["mu"] * m]
     a = [y[AG], y[AS]]

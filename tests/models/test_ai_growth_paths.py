@@ -15,7 +15,7 @@ from jaxecon.analysis.batch import Response, evaluate_rows
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import evaluate_pure
-from jaxecon.models.ai_growth import claims, studies
+from jaxecon.models.ai_growth import claims, studies, transition
 
 MODEL = load("ai_growth")
 P, U = MODEL.params(), MODEL.policy()
@@ -30,6 +30,9 @@ ACTIVE = {
 }  # fmt: skip
 
 
+ALWAYS = {"t_on": 0, "t_off": P.T}
+
+
 def with_values(tree, **values):
     names = list(values)
     return eqx.tree_at(lambda t: [getattr(t, n) for n in names], tree, [jnp.asarray(values[n], float) for n in names])
@@ -40,16 +43,31 @@ def draws(n, seed):
     return [{name: rng.uniform(*box) for name, box in BOX.items()} for _ in range(n)]
 
 
-_one = quick_jit(lambda p, u: evaluate_pure(MODEL, p, u))
+@quick_jit
+def _one(p, u):
+    return evaluate_pure(MODEL, p, u)
 
 
-def solved(params=None, policy=None, **static):
-    found = _one(dataclasses.replace(with_values(P, **(params or {})), **static), with_values(U, **(policy or {})))
+def as_paths(**policy):
+    """A policy whose instruments are all paths, so that one program serves all tests; deficits are in force in every year."""
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (P.T,)), with_values(U, **policy))
+
+
+def solve(params=None, policy=None):
+    return _one(dataclasses.replace(with_values(P, **(params or {})), **ALWAYS), as_paths(**(policy or {})))
+
+
+def solved(params=None, policy=None):
+    found = solve(params, policy)
     assert int(found.status) == 0, MODEL.reason(found.status)
     return found
 
 
-def compare(found, expected, tolerance=1e-7):
+def by_scipy(params=None, policy=None):
+    return peer.solve(BASE | ALWAYS | (params or {}), FREE | (policy or {}))
+
+
+def compare(found, expected, tolerance=2e-8):
     """Every outcome that both report, relative to its size."""
     assert expected["solved"]
     shared = [s for s in expected if s in BY_SYMBOL]
@@ -65,11 +83,11 @@ def compare(found, expected, tolerance=1e-7):
 
 @pytest.mark.parametrize("draw", draws(3, 4))
 def test_agrees_with_scipy_in_the_box(draw):
-    compare(solved(draw), peer.solve(BASE | draw, FREE))
+    compare(solved(draw), by_scipy(draw))
 
 
 def test_agrees_with_scipy_under_every_instrument():
-    compare(solved({}, ACTIVE), peer.solve(BASE, FREE | ACTIVE))
+    compare(solved({}, ACTIVE), by_scipy({}, ACTIVE))
 
 
 @pytest.mark.slow
@@ -77,15 +95,14 @@ def test_agrees_with_scipy_under_every_instrument():
 def test_agrees_with_scipy_in_the_box_under_policy(draw):
     rng = np.random.default_rng(int(1e6 * draw["lam"]))
     policy = {n: rng.uniform(0, v) for n, v in ACTIVE.items()}
-    compare(solved(draw, policy), peer.solve(BASE | draw, FREE | policy))
+    compare(solved(draw, policy), by_scipy(draw, policy))
 
 
-def test_agrees_with_scipy_at_the_lower_bound():
-    """A slump in which the floor binds, with scars and deficits."""
-    world = {"dem": 0.06, "r_min": 0.045, "eta_u": 0.3}
-    path = np.where(np.arange(P.T) < 6, 0.02, 0.0)
-    found = solved(world, {"deficit_shift": path}, t_on=0, t_off=P.T)
-    compare(found, peer.solve(BASE | world | {"t_on": 0, "t_off": P.T}, FREE | {"deficit_shift": path}))
+def test_agrees_with_scipy_at_the_lower_bound_along_a_path_of_policy():
+    """A slump in which the floor binds, with scars, and deficits in its first six years."""
+    world, path = {"dem": 0.06, "r_min": 0.045, "eta_u": 0.3}, np.where(np.arange(P.T) < 6, 0.02, 0.0)
+    found = solved(world, {"deficit_shift": path})
+    compare(found, by_scipy(world, {"deficit_shift": path}))
     assert float(found.outcomes.utilization_low) == pytest.approx(0.9882, abs=1e-4)
 
 
@@ -94,37 +111,39 @@ def test_agrees_with_scipy_at_the_lower_bound():
 
 @pytest.mark.slow
 def test_the_end_condition_does_not_matter():
-    """Forty years more move the effect of 2060 by a tenth of a percentage point (.07 in logs), that of 2035 by nothing."""
-    near, far = (solved(T=T).outcomes for T in (81, 121))
+    """Forty years more move the effect of 2060 by a tenth of a percentage point, that of 2035 by nothing."""
+    near, far = (evaluate(MODEL, dataclasses.replace(P, T=T)).outcomes for T in (81, 121))
     assert float(far.effect_2060 - near.effect_2060) == pytest.approx(0.0011, abs=1e-4)
     assert abs(float(far.effect_2035 - near.effect_2035)) < 2e-5
 
 
-def test_a_path_of_instruments_that_is_flat_is_the_instrument():
-    flat, path = (solved({}, {"ai_tax": x}) for x in (0.1, np.full(P.T, 0.1)))
-    short = solved({}, {"ai_tax": np.full(3, 0.1)})
-    for other in (path, short):
-        for n in OUTCOMES:
-            assert float(getattr(other.outcomes, n)) == pytest.approx(float(getattr(flat.outcomes, n)), rel=1e-9), n
+def test_a_path_of_an_instrument_holds_its_last_value():
+    held = transition.policy_path(with_values(U, ai_tax=[0.3, 0.2, 0.1]), 5)
+    np.testing.assert_array_equal(held.ai_tax, [0.3, 0.2, 0.1, 0.1, 0.1])
+    np.testing.assert_array_equal(held.carbon_price, np.zeros(5))
 
 
-def test_linear_response_to_paths_is_the_derivative():
-    """The gradient of welfare by a path of deficits, the instrument's value a year, against finite differences."""
-    p, years = dataclasses.replace(P, t_on=0, t_off=P.T), (0, 7, 30)
+@pytest.mark.slow
+def test_an_instrument_that_is_flat_is_the_number():
+    assert float(evaluate(MODEL).outcomes.welfare) == pytest.approx(float(solved().outcomes.welfare), rel=1e-12)
 
-    @quick_jit
+
+@pytest.mark.slow
+def test_linear_response_to_a_path_is_the_derivative():
+    """The gradient of welfare by a path of basic income, year by year and along a direction, against finite differences."""
+    p = dataclasses.replace(P, **ALWAYS)
+
     def welfare(path):
-        return evaluate_pure(MODEL, p, with_values_traced(U, path)).outcomes.welfare
+        return evaluate_pure(MODEL, p, eqx.tree_at(lambda v: v.basic_income, as_paths(), path)).outcomes.welfare
 
-    def with_values_traced(u, path):
-        return eqx.tree_at(lambda v: v.basic_income, u, path)
-
-    at = jnp.full(P.T, 0.01)
-    slope = np.asarray(quick_jit(jax.grad(lambda x: welfare(x)))(at))
-    for t in years:
-        h = 1e-4
-        up, down = (float(welfare(at.at[t].add(d))) for d in (h, -h))
-        assert slope[t] == pytest.approx((up - down) / (2 * h), rel=2e-6, abs=1e-9)
+    at, direction, h = jnp.full(P.T, 0.01), jnp.exp(-jnp.arange(P.T) / 10), 1e-4
+    gradient = np.asarray(quick_jit(jax.grad(welfare))(at))
+    value, along = quick_jit(lambda x: jax.jvp(welfare, (x,), (direction,)))(at)
+    assert float(along) == pytest.approx(float(gradient @ direction), rel=1e-9)
+    assert float(value) == pytest.approx(float(solved({}, {"basic_income": at}).outcomes.welfare), rel=1e-12)
+    for step, slope in ((direction, float(along)), *((np.eye(P.T)[t], gradient[t]) for t in (0, 7, 30))):
+        up, down = (float(solved({}, {"basic_income": at + s * step}).outcomes.welfare) for s in (h, -h))
+        assert slope == pytest.approx((up - down) / (2 * h), rel=1e-5, abs=1e-9)
 
 
 def test_hysteresis_closed_form():
@@ -138,25 +157,29 @@ def test_hysteresis_closed_form():
 # Where there is no transition ------------------------------------------------------------------------------
 
 
-def test_the_branch_ends_with_a_reason_and_harms_no_neighbor():
-    """Without foresight owners cut their expenditure to nothing when diffusion is fast: no transition, and a reason. With scars the floor
-    has none either (eta_u = .7). The cells beside them are what they are alone."""
-    names = ("m_fore", "l_o", "lam", "dem", "r_min", "eta_u")
-    here = [float(getattr(P, n)) for n in names]
-    points = np.array(
-        [
-            here,
-            [0.0, 0.1, 0.6, 0.0, 0.03, 0.0],
-            here,
-            [1.0, 0.3, 0.0755177, 0.06, 0.045, 0.7],
-            [1.0, 0.3, 0.1, 0.0, 0.03, 0.0],
-        ]
-    )
+# Without foresight owners cut their expenditure to nothing where diffusion is fast; with scars the floor admits no transition.
+NO_TRANSITION = {"m_fore": 0.0, "l_o": 0.1, "lam": 0.6}
+NO_BASE = {"dem": 0.06, "r_min": 0.045, "eta_u": 0.7}
+
+
+def test_where_there_is_no_transition_there_is_a_reason():
+    for world, reason in ((NO_TRANSITION, "BRANCH_ENDS"), (NO_BASE, "NO_BASE")):
+        found = solve(world)
+        assert MODEL.reason(found.status)[0] == reason
+        assert all(np.isnan(x) for x in jax.tree.leaves(found.outcomes))
+    # A step before the end of the branch there is one.
+    compare(solved(NO_TRANSITION | {"lam": 0.3}), by_scipy(NO_TRANSITION | {"lam": 0.3}), 1e-6)
+
+
+@pytest.mark.slow
+def test_a_cell_without_transition_harms_no_neighbor():
+    names = tuple(dict.fromkeys([*NO_TRANSITION, *NO_BASE]))
+    worlds = ({}, NO_TRANSITION, {}, NO_BASE, {"lam": 0.1})
+    points = np.array([[world.get(n, float(getattr(P, n))) for n in names] for world in worlds])
     rows = evaluate_rows(Response(MODEL), P, U, names, points)
-    status = rows[:, -1]
-    assert list(status == 0) == [True, False, True, False, True]
-    assert np.all(np.isnan(rows[[1, 3], :-2])) and all(MODEL.reason(s)[1] for s in status)
-    alone = evaluate(MODEL).outcomes
+    assert list(rows[:, -1] == 0) == [True, False, True, False, True]
+    assert np.all(np.isnan(rows[[1, 3], :-2]))
+    alone = solved().outcomes
     for k in (0, 2):
         np.testing.assert_allclose(rows[k, :-2], [float(getattr(alone, n)) for n in OUTCOMES], rtol=1e-8)
 
