@@ -37,6 +37,7 @@ MODEL = Model(
     dynamics=DYNAMICS | {"countries": COUNTRIES},
     regimes=REGIMES,
     studies=STUDIES,
+    float32_exceptions=("rate_effect_low",),
     block=64,
 )
 

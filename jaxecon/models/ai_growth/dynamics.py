@@ -102,7 +102,5 @@ def path(p: Params, u: Policy, time: Float[Array, " n"]) -> GrowthPath:
 
 
 DYNAMICS = {
-    "growth": Dynamics(
-        path, GrowthPath, "the transition with AI, 2020 to 2060, year by year", horizon=40.0, steps=40
-    )
+    "growth": Dynamics(path, GrowthPath, "the transition with AI, 2020 to 2060, year by year", horizon=40.0, steps=40)
 }

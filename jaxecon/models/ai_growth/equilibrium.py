@@ -10,36 +10,39 @@ from jaxecon.models.ai_growth.countries import countries_2060, imitation_boundar
 from jaxecon.models.ai_growth.economy import Unknowns, Year, year
 from jaxecon.models.ai_growth.outcome_fields import Outcomes
 from jaxecon.models.ai_growth.params import Params, Policy
-from jaxecon.models.ai_growth.transition import setting, transition, without_ai
+from jaxecon.models.ai_growth.transition import beside, setting, transition
 
 Scalar = Float[Array, ""]
 NO_BASE, BRANCH_ENDS = core.FIRST_REASON, core.FIRST_REASON + 1
 REASONS = {
-    NO_BASE: ("NO_BASE", "no transition without AI was found: neither at once nor as the demand shock was raised in small steps"),
+    NO_BASE: (
+        "NO_BASE",
+        "no transition without AI was found: neither at once nor as the demand shock was raised in small steps",
+    ),
     BRANCH_ENDS: ("BRANCH_ENDS", "the transition exists without AI, but the branch ends before AI is fully on"),
 }
 
 
 class Equilibrium(core.Equilibrium):
-    """The economy along the transition without and with AI, `[T]` each, and the unknowns behind it, `[11, T]`."""
+    """The economy along the transition without and with AI, `[T]` each, and the unknowns behind both, `[2, 11, T]`."""
 
     without_ai: Year
     with_ai: Year
-    off: Array
-    on: Array
+    x: Array
 
 
 def equilibrium(p: Params, u: Policy) -> Equilibrium:
     """Solve the transition with AI, and without: that is what its effect is measured against."""
     found = transition(p, u)
 
-    def economy(p: Params, x: Array) -> Year:
-        given = setting(p, u)
+    def economy(q: Params, x: Array) -> Year:
+        given = setting(q, u)
         return year(given.p, given.u, given.at, given.now, Unknowns(*x))
 
+    both = beside(economy, p, found.x)
+    without, with_ai = (jax.tree.map(lambda v, k=k: v[k], both) for k in (0, 1))
     status = jnp.where(found.stage == 2, core.SOLVED, jnp.where(found.stage >= 1, BRANCH_ENDS, NO_BASE))
-    without, with_ai = economy(without_ai(p), found.off), economy(p, found.on)
-    return Equilibrium(status.astype(jnp.int32), without, with_ai, found.off, found.on)
+    return Equilibrium(status.astype(jnp.int32), without, with_ai, found.x)
 
 
 def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
@@ -109,13 +112,15 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
 def identities(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Scalar]:
     """Largest residual over all years of each equation of the specification, and of the identities that follow; with AI and without."""
     p, u, eq = jax.lax.stop_gradient((p, u, eq))
-    found: dict[str, Scalar] = {}
-    for q, x, e in ((without_ai(p), eq.off, eq.without_ai), (p, eq.on, eq.with_ai)):
-        given, at = setting(q, u), Unknowns(*x)
-        checked = ledger.equations(given, at, e) | ledger.identities(given, at, e)
-        worst = {name: jnp.max(jnp.abs(r)) for name, r in checked.items()}
-        found = {name: jnp.maximum(r, found.get(name, r)) for name, r in worst.items()}
-    return found
+
+    def check(q: Params, at: tuple[Array, Year]) -> dict[str, Scalar]:
+        x, e = Unknowns(*at[0]), at[1]
+        given = setting(q, u)
+        checked = ledger.equations(given, x, e) | ledger.identities(given, x, e)
+        return {name: jnp.max(jnp.abs(r)) for name, r in checked.items()}
+
+    economies = jax.tree.map(lambda *v: jnp.stack(v), eq.without_ai, eq.with_ai)
+    return {name: jnp.max(r) for name, r in beside(check, p, (eq.x, economies)).items()}
 
 
 def branches(p: Params, u: Policy, eq: Equilibrium) -> dict[str, Bool[Array, ""]]:

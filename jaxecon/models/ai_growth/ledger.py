@@ -11,8 +11,6 @@ from jaxecon.models.ai_growth.conditions import Setting
 from jaxecon.models.ai_growth.economy import Unknowns, Year, automation, long_growth
 
 
-
-
 def equations(given: Setting, x: Unknowns, e: Year) -> dict[str, Array]:
     """Unit-free residuals of the 14 equations of a year, `[T]` or, where they look ahead, `[T - 1]`."""
     p, u, now = given.p, given.u, given.now

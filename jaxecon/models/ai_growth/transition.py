@@ -5,7 +5,8 @@ and then AI are raised in steps that adapt (homotopy); a branch that ends before
 The derivative is that of the implicit function theorem: one more elimination, in either mode.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,8 @@ All = Float[Array, "11 T"]
 LOGS = ("ln_K", "ln_M", "ln_w", "ln_r_M", "ln_X_o")
 LARGEST_STEP = 1.5
 MAX_STEPS = 24
+# Rounds in which a start adapts, and how much of the rise in output capital follows.
+ROUNDS, FOLLOWS = 6, 0.8
 # A homotopy that would need smaller steps has come to the end of its branch.
 SMALLEST_STEP = 1 / 400
 
@@ -65,9 +68,10 @@ def balanced(given: Setting) -> Unknowns:
 
 
 def adapted(given: Setting, x: Unknowns) -> Unknowns:
-    """A start moved toward `given`: automation diffuses at the prices of `x`, then AI capital and wages clear their markets."""
+    """A start moved toward `given`: automation diffuses at the prices of `x`; then AI capital and wages clear their markets, a few
+    rounds, while capital, owners' consumption and debt follow most of the rise in output."""
     p, now = given.p, given.now
-    e = year(p, given.u, given.at, now, x)
+    at_start = year(p, given.u, given.at, now, x)
 
     def spread(v: Array, reach: Array, phi: Array) -> Array:
         pi = jax.nn.sigmoid((x.ln_w - jnp.log(v) - p.xi) / p.s_xi)
@@ -78,15 +82,20 @@ def adapted(given: Setting, x: Unknowns) -> Unknowns:
 
         return lax.scan(diffuse, p.a_0.astype(bar.dtype), bar)[1]
 
-    x = x._replace(a_g=spread(e.v_g, p.x_g, now.phi_g), a_s=spread(e.v_s, p.x_s, now.phi_s))
+    a_g, a_s = spread(at_start.v_g, p.x_g, now.phi_g), spread(at_start.v_s, p.x_s, now.phi_s)
     later = jnp.arange(p.T) > 0
 
-    def clear(_: int, x: Unknowns) -> Unknowns:
-        v = parts(given, x)
+    def clear(_: int, y: Unknowns) -> Unknowns:
+        v, e = parts(given, y), year(p, given.u, given.at, now, y)
         tasks, labor = (jnp.where(later, jnp.clip(g, -1.5, 1.5), 0.0) for g in (v.tasks, v.labor))
-        return x._replace(ln_M=x.ln_M + tasks, ln_w=x.ln_w + 0.7 * labor)
+        rise = jnp.where(later, FOLLOWS * jnp.log(e.V / at_start.V), 0.0)
+        return y._replace(
+            ln_M=y.ln_M + tasks, ln_w=y.ln_w + 0.7 * labor, ln_K=x.ln_K + rise, ln_X_o=x.ln_X_o + rise,
+            B=x.B * jnp.exp(rise),
+        )  # fmt: skip
 
-    return lax.fori_loop(0, 3, clear, x)
+    y = lax.fori_loop(0, ROUNDS, clear, x._replace(a_g=a_g, a_s=a_s))
+    return y._replace(i=jnp.append(jnp.expm1(jnp.diff(y.ln_K)) + p.dK, x.i[-1]))
 
 
 def newton(given: Setting, start: All, active: Bool[Array, ""]) -> tuple[All, Bool[Array, ""]]:
@@ -120,9 +129,10 @@ def newton(given: Setting, start: All, active: Bool[Array, ""]) -> tuple[All, Bo
     return x, jnp.isfinite(size) & (k < MAX_STEPS)
 
 
-def without_ai(p: Params) -> Params:
-    """The same economy where AI reaches no task beyond a_0."""
-    return with_fields(p, ("ai_on",), (jnp.zeros_like(p.ai_on),))
+def beside(f: Callable[[Params, Any], Any], p: Params, x: Any) -> Any:
+    """`f` of the economy without AI and of the one with it, side by side; `x` has a leading axis of two."""
+    levels = jnp.stack([jnp.zeros_like(p.ai_on), p.ai_on])
+    return jax.vmap(lambda on, x: f(with_fields(p, ("ai_on",), (on,)), x))(levels, x)
 
 
 class Search(NamedTuple):
@@ -190,10 +200,9 @@ def _attached_jvp(primals: tuple, tangents: tuple) -> tuple[All, All]:
 
 
 class Transition(NamedTuple):
-    """Paths of the unknowns without and with AI, `[11, T]`, and the last stage of the homotopy: 2 if all is solved."""
+    """Paths of the unknowns without and with AI, `[2, 11, T]`, and the last stage of the homotopy: 2 if all is solved."""
 
-    off: All
-    on: All
+    x: Float[Array, "2 11 T"]
     stage: Scalar
 
 
@@ -201,5 +210,5 @@ def transition(p: Params, u: Policy) -> Transition:
     """Solve the transition without and with AI. Where it fails the paths are a finite start and have no derivative."""
     (off, on, stage), found = first_success(_attempt, _steps, (p, u))
     start = lax.stop_gradient(jnp.stack(balanced(setting(p, u))))
-    off, on = (lax.stop_gradient(jnp.where(found, x, start)) for x in (off, on))
-    return Transition(_attached(off, without_ai(p), u, found), _attached(on, p, u, found), stage)
+    x = lax.stop_gradient(jnp.where(found, jnp.stack([off, on]), start))
+    return Transition(beside(lambda q, x: _attached(x, q, u, found), p, x), stage)
