@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax import lax
 from jaxtyping import Array, Float
 
 from jaxecon.core.fields import fields_of, with_fields
 from jaxecon.models.ai_growth import countries
+from jaxecon.models.ai_growth.accounts import as_consumption
 from jaxecon.models.ai_growth.equilibrium import equilibrium, outcomes
 from jaxecon.models.ai_growth.params import Params, Policy
 from jaxecon.models.ai_growth.technology import exogenous, years
-from jaxecon.numerics.descent import minimize_many
 
 Scalar = Float[Array, ""]
 
@@ -52,8 +53,8 @@ def convergence(p: Params, u: Policy) -> Mapping[str, Array]:
 # Fiscal policy over time -----------------------------------------------------------------------------------
 
 KNOTS = (0.0, 15.0, 40.0)
-INSTRUMENTS = ("ai_tax", "robot_tax", "basic_income", "property_tax")
-TOP = {"ai_tax": 0.5, "robot_tax": 0.5}
+# Instruments of the plan and the most that is sought of each: taxes on AI up to .5, the others up to their bounds.
+INSTRUMENTS = {"ai_tax": 0.5, "robot_tax": 0.5, "basic_income": 0.15, "property_tax": 0.03}
 
 
 def between_knots(p: Params, x: Float[Array, "k knots"]) -> Float[Array, "k T"]:
@@ -63,7 +64,7 @@ def between_knots(p: Params, x: Float[Array, "k knots"]) -> Float[Array, "k T"]:
 
 
 class Plan(NamedTuple):
-    """Instruments `[k, knots]`, welfare under them and under the policy it began with, largest projected slope as a share of the welfare."""
+    """Instruments `[k, knots]`, welfare under them and without them, and the largest projected slope of welfare by a width of the ranges."""
 
     x: Float[Array, "k knots"]
     welfare: Scalar
@@ -71,35 +72,56 @@ class Plan(NamedTuple):
     kkt: Scalar
 
 
-def ramsey(p: Params, u: Policy, names: tuple[str, ...] = INSTRUMENTS, steps: int = 40) -> Plan:
-    """Paths of instruments that maximize welfare, announced in 2020: the gradient goes through the whole transition.
+def ramsey(p: Params, u: Policy, most: Float[Array, " k"], steps: int = 100) -> Plan:
+    """Paths of `INSTRUMENTS` between 0 and `most` that maximize welfare, announced in 2020: the gradient goes through the transition.
 
-    The income tax closes the budget (8.21). Taxes on AI are sought up to .5, the others within their bounds; subsidies are left out.
+    The income tax closes the budget (8.21). Projected Adam from zero; one copy of the transition and its reverse pass in the program,
+    because compiling it is most of the time.
     """
-    known = fields_of(Policy)
-    top = jnp.asarray([TOP.get(n, known[n].bounds[1]) for n in names], p.alpha.dtype)
-    top = jnp.broadcast_to(top[:, None], (len(names), len(KNOTS)))
+    top = most[:, None]
 
-    def welfare(x: Array) -> Scalar:
-        v = with_fields(u, names, between_knots(p, x))
+    def welfare(z: Array) -> Scalar:
+        v = with_fields(u, tuple(INSTRUMENTS), between_knots(p, top * z))
         return outcomes(p, v, equilibrium(p, v)).welfare
 
-    start = 0.1 * top
-    x, slope = minimize_many(lambda x: -welfare(x), start, jnp.zeros_like(top), top, steps)
-    return Plan(x, welfare(x), outcomes(p, u, equilibrium(p, u)).welfare, slope)
+    rule = optax.adam(optax.cosine_decay_schedule(0.1, steps))
+
+    def climb(state: tuple, _: None) -> tuple[tuple, Scalar]:
+        z, memory, best, highest, slope = state
+        value, g = jax.value_and_grad(welfare)(z)
+        better = value > highest
+        kkt = jnp.max(jnp.abs(jnp.clip(z + g, 0.0, 1.0) - z))
+        best, highest, slope = (
+            jnp.where(better, z, best),
+            jnp.where(better, value, highest),
+            jnp.where(better, kkt, slope),
+        )
+        change, memory = rule.update(-g, memory)
+        return (jnp.clip(z + change, 0.0, 1.0), memory, best, highest, slope), value
+
+    zero = jnp.zeros((len(INSTRUMENTS), len(KNOTS)), p.alpha.dtype)
+    none = jnp.asarray(-jnp.inf, p.alpha.dtype)
+    (_, _, best, highest, slope), values = lax.scan(climb, (zero, rule.init(zero), zero, none, none), None, steps)
+    return Plan(top * best, highest, values[0], slope)
+
+
+def plans(p: Params, u: Policy, steps: int = 100) -> Plan:
+    """The plan with all instruments, and the one without a tax on wealth: `[2]`, one program."""
+    most = jnp.asarray(list(INSTRUMENTS.values()), p.alpha.dtype)
+    without = jnp.where(jnp.asarray([n == "property_tax" for n in INSTRUMENTS]), 0.0, most)
+    return lax.map(lambda top: ramsey(p, u, top, steps), jnp.stack([most, without]))
 
 
 def fiscal_policy(p: Params, u: Policy) -> Mapping[str, Array]:
     """The Ramsey paths at their knots, and the gain as a rise of everybody's consumption in all years."""
-    plan = ramsey(p, u)
-    life = jnp.sum(p.beta ** years(p))
-    table = {
-        "gain, share of consumption": jnp.expm1((plan.welfare - plan.before) / life),
-        "projected slope": plan.kkt,
-    }
-    for k, name in enumerate(INSTRUMENTS):
-        for j, t in enumerate(KNOTS):
-            table[f"{name}, {2020 + t:.0f}"] = plan.x[k, j]
+    found = plans(p, u)
+    table = {}
+    for i, which in enumerate(("all instruments", "no tax on wealth")):
+        table[f"{which}: gain, share of consumption"] = as_consumption(p, found.welfare[i] - found.before[i])
+        table[f"{which}: projected slope"] = found.kkt[i]
+        for k, name in enumerate(INSTRUMENTS):
+            for j, t in enumerate(KNOTS):
+                table[f"{which}: {name}, {2020 + t:.0f}"] = found.x[i, k, j]
     return table
 
 
