@@ -9,7 +9,6 @@ since elimination runs from the future to the past as a saddle path asks for.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
@@ -43,6 +42,10 @@ class System(NamedTuple):
 
 def _scaled(number: Array, row: Row) -> Row:
     return {n: number * slope for n, slope in row.items()}
+
+
+def _negative(row: Row) -> Row:
+    return {n: -slope for n, slope in row.items()}
 
 
 def _sum(*rows: Row) -> Row:
@@ -113,10 +116,43 @@ def _inverse(m: list[list[Array]]) -> list[list[Array]]:
     return [[cof[j][i] / det for j in range(3)] for i in range(3)]
 
 
-def _stacked(tree: object) -> tuple[Array, jax.tree_util.PyTreeDef]:
-    """Leaves `[T]` side by side, `[T, n]`: a scan then takes one slice a year."""
-    leaves, shape = jax.tree.flatten(tree)
-    return jnp.stack(leaves, axis=1), shape
+class Ahead(NamedTuple):
+    """What a year sees of the next, by next year's states and a constant: consumption, and the rents of either capital."""
+
+    consumption: Row
+    rents: list[Row]
+    level: Array
+    levels: list[Array]
+
+
+class Rule(NamedTuple):
+    """A year's choices as linear functions of its states: slopes by choice and state, and constants."""
+
+    slopes: dict[str, Row]
+    level: Row
+
+
+def _back(ahead: Ahead, now: tuple) -> tuple[Ahead, Rule]:
+    """A year of the sweep backward: its Euler equations, with next year's choices substituted, give its choices."""
+    laws, euler, rents, weight, (push, want, see) = now
+    minus = [_scaled(-weight, ahead.consumption), *(_negative(row) for row in ahead.rents)]
+    const = [-weight * ahead.level, *(-level for level in ahead.levels)]
+    rows = [_sum(row, *(_scaled(h[s], laws[s]) for s in STATES)) for row, h in zip(euler, minus)]
+    inverse = _inverse([[row[z] for z in CHOICES] for row in rows])
+    slopes = {z: {s: -_total([inverse[k][r] * rows[r][s] for r in range(3)]) for s in STATES} for k, z in enumerate(CHOICES)}
+    left = [b - k - _value(h, push) for b, k, h in zip(want, const, minus)]
+    level = {z: _total([inverse[k][r] * left[r] for r in range(3)]) for k, z in enumerate(CHOICES)}
+    by_state = [_sum({s: row[s] for s in STATES if s in row}, *(_scaled(row[z], slopes[z]) for z in CHOICES if z in row))
+                for row in rents]  # fmt: skip
+    levels = [b + _value({z: row[z] for z in CHOICES if z in row}, level) for row, b in zip(rents, see)]
+    return Ahead(slopes["ln_X_o"], by_state, level["ln_X_o"], levels), Rule(slopes, level)
+
+
+def _forward(state: Row, now: tuple) -> tuple[Row, Row]:
+    """A year of the sweep forward: choices by its rule, then next year's states by the laws."""
+    laws, push, rule = now
+    at = state | {z: rule.level[z] + _value(rule.slopes[z], state) for z in CHOICES}
+    return {s: _value(laws[s], at) + push[s] for s in STATES}, at
 
 
 def solve(system: System, right: Gaps) -> Unknowns:
@@ -134,53 +170,13 @@ def solve(system: System, right: Gaps) -> Unknowns:
     def kept(row: Row) -> Row:
         return {n: slope for n, slope in row.items() if n in KEPT}
 
-    known = (
-        {s: kept(row) for s, row in system.laws.items()},
-        [kept(row) for row in system.euler],
-        [kept(row) for row in system.ahead],
-        system.weight,
-    )
-    slopes, shape = _stacked(known)
-    sides, sides_shape = _stacked((pushed, wanted, seen))
-    ahead_shape = [{s: 0 for s in STATES} for _ in range(3)]
-
-    def back(carry: tuple[Array, Array], now: tuple[Array, Array]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        laws, euler, ahead, weight = jax.tree.unflatten(shape, list(now[0]))
-        push, want, see = jax.tree.unflatten(sides_shape, list(now[1]))
-        # The year's Euler equations with next year's choices substituted: a row times next year's states
-        X, K, A = jax.tree.unflatten(jax.tree.structure(ahead_shape), list(carry[0]))
-        H = [_scaled(-weight, X), _scaled(-jnp.ones_like(weight), K), _scaled(-jnp.ones_like(weight), A)]
-        const = [-weight * carry[1][0], -carry[1][1], -carry[1][2]]
-        rows = [_sum(row, *(_scaled(h[s], laws[s]) for s in STATES)) for row, h in zip(euler, H)]
-        inverse = _inverse([[row[z] for z in CHOICES] for row in rows])
-        P = {
-            z: {s: -_total([inverse[k][r] * rows[r][s] for r in range(3)]) for s in STATES}
-            for k, z in enumerate(CHOICES)
-        }
-        left = [b - k - _value(h, push) for b, k, h in zip(want, const, H)]
-        p = {z: _total([inverse[k][r] * left[r] for r in range(3)]) for k, z in enumerate(CHOICES)}
-        states = [_sum({s: row[s] for s in STATES if s in row}, *(_scaled(row[z], P[z]) for z in CHOICES if z in row))
-                  for row in ahead]  # fmt: skip
-        consts = [b + _value({z: row[z] for z in CHOICES if z in row}, p) for row, b in zip(ahead, see)]
-        out = jnp.stack(jax.tree.leaves([P["ln_X_o"], *states]))
-        rule = jnp.stack([P[z][s] for z in CHOICES for s in STATES])
-        level = jnp.stack([p[z] for z in CHOICES])
-        return (out, jnp.stack([p["ln_X_o"], *consts])), (rule, level)
-
+    laws = {s: kept(row) for s, row in system.laws.items()}
+    euler, rents = [kept(row) for row in system.euler], [kept(row) for row in system.ahead]
     zero = jnp.zeros_like(right.laws[0, 0])
-    start = (jnp.zeros(18, zero.dtype) + zero, jnp.zeros(3, zero.dtype) + zero)
-    _, (rule, level) = lax.scan(back, start, (slopes, sides), reverse=True)
-
-    def forward(state: Array, now: tuple[Array, Array, Array, Array]) -> tuple[Array, Array]:
-        laws, _, _, _ = jax.tree.unflatten(shape, list(now[0]))
-        push, _, _ = jax.tree.unflatten(sides_shape, list(now[1]))
-        s = dict(zip(STATES, state))
-        chosen = [now[3][k] + _total([now[2][6 * k + j] * s[n] for j, n in enumerate(STATES)]) for k in range(3)]
-        at = s | dict(zip(CHOICES, chosen))
-        after = jnp.stack([_value(laws[n], at) + push[n] for n in STATES])
-        return after, jnp.stack([*state, *chosen])
-
-    _, moved = lax.scan(forward, right.laws[:, 0], (slopes, sides, rule, level))
-    change = dict(zip(KEPT, moved.T))
+    nothing = Ahead({s: zero for s in STATES}, [{s: zero for s in STATES}] * 2, zero, [zero] * 2)
+    sides = (pushed, wanted, seen)
+    _, rules = lax.scan(_back, nothing, (laws, euler, rents, system.weight, sides), reverse=True)
+    start = dict(zip(STATES, right.laws[:, 0]))
+    _, change = lax.scan(_forward, start, (laws, pushed, rules))
     change |= {n: jump[n] + _value(system.prices[n], change) for n in PRICES}
     return Unknowns(**change)
