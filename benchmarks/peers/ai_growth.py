@@ -1,8 +1,8 @@
 """The growth model in plain NumPy: Newton on the 14 T equations of a transition with `scipy.linalg.solve_banded`.
 
 Unknowns of a year are the fourteen of the specification's closure. The Jacobian is block-tridiagonal and exact: complex steps in 42
-directions at once, all years together. First the economy without AI from balanced growth, then with AI; where that fails, AI and
-the demand shock come in twelve steps.
+directions at once, all years together. First the economy without AI from balanced growth, then with AI; a demand shock, scars, and
+AI where it fails at once, come in twelve steps.
 """
 
 import numpy as np
@@ -211,12 +211,9 @@ def _balanced(p: dict, x: dict, s: dict, T: int) -> np.ndarray:
     z, al = np.zeros((N, T)), p["alpha"]
     g = x["ln_zbar"][0][:T] / (1 - al)
     consumed = s["V"] - (p["dK"] + p["gg_0"] / (1 - al)) * s["K"]
-    levels = {
-        W: s["w"], RK: s["r_K"], RM: s["r_M"], YG: s["V"] - (1 - p["omega"]) * consumed, YS: (1 - p["omega"]) * consumed,
-        XO: 0.3 * consumed, K: s["K"], M: s["M"],
-    }  # fmt: skip
-    for k, level in levels.items():
-        z[k] = np.log(level) + g
+    services = (1 - p["omega"]) * consumed
+    levels = [s["w"], s["r_K"], s["r_M"], s["V"] - services, services, 0.3 * consumed, s["K"], s["M"]]
+    z[W : M + 1] = np.log(levels)[:, None] + g
     z[RK] -= g
     z[RM] += x["ln_q"][:T] - g
     z[YS] += x["ln_zbar"][1][:T] - (1 - al) * g
@@ -235,20 +232,23 @@ def transition(params: dict, policy: dict) -> dict:
         return _newton(z, q, u, _technology(q, u, t), s)
 
     guess = _balanced(p, _technology(p, u, t), s, T)
-    off, ok_off = solve(guess, ai_on=0.0)
-    if not ok_off and p["dem"] != 0:
-        off, ok_off = _by_steps(solve, *solve(guess, ai_on=0.0, dem=0.0), "dem", p["dem"], ai_on=0.0)
+    shocks = {name: p[name] for name in ("dem", "eta_u") if p[name] != 0}
+    if shocks:
+        # With scars a second, self-fulfilling slump exists: start from the economy without them.
+        off, ok_off = _by_steps(solve, *solve(guess, ai_on=0.0, **dict.fromkeys(shocks, 0.0)), shocks, ai_on=0.0)
+    else:
+        off, ok_off = solve(guess, ai_on=0.0)
     z, ok = solve(off)
     if not ok:
-        z, ok = _by_steps(solve, off, ok_off, "ai_on", p["ai_on"])
+        z, ok = _by_steps(solve, off, ok_off, {"ai_on": p["ai_on"]})
     return {"z": z, "z_0": off, "x": _technology(p, u, t), "s": s, "u": u, "p": p, "solved": ok and ok_off}
 
 
-def _by_steps(solve, z: np.ndarray, ok: bool, name: str, end: float, **fixed: float) -> tuple[np.ndarray, bool]:
-    """Twelve equal steps of one parameter from 0."""
+def _by_steps(solve, z: np.ndarray, ok: bool, ends: dict, **fixed: float) -> tuple[np.ndarray, bool]:
+    """Twelve equal steps of some parameters from 0."""
     for k in range(1, 13):
         if ok:
-            z, ok = solve(z, **fixed, **{name: end * k / 12})
+            z, ok = solve(z, **fixed, **{name: end * k / 12 for name, end in ends.items()})
     return z, ok
 
 

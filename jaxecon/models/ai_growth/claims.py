@@ -161,16 +161,17 @@ def _energy(d: Seen, efficient: Seen, inefficient: Seen) -> Margins:
 
 
 def _deficits(d: Seen, spent: Seen, scarred: Seen, helped: Seen) -> Margins:
-    """C8.7: six years of deficits of 2 % of GDP from 2020, without slack and in a slump that leaves scars."""
+    """C8.7: six years of deficits of 2 % of GDP from 2020, without slack and in a slump that leaves scars; where that has no
+    transition, only the first."""
     debt, debt_slack = spent.debt[40] - d.debt[40], helped.debt[40] - scarred.debt[40]
     output, output_slack = spent.GDP - d.GDP, helped.GDP - scarred.GDP
-    slack = scarred.u[0] < SLACK
+    slack = (scarred.u[0] < SLACK) & (scarred.status == 0) & (helped.status == 0)
     gaps = jnp.stack([debt - 0.008, debt_slack - 0.008, output[15] + 0.003, output_slack[40] - 0.010])
     return {
         "C8.7a": -debt,
         "C8.7b": jnp.where(slack, -debt_slack, jnp.nan),
         "C8.7c": jnp.where(slack, output_slack[40], jnp.nan),
-        "C8.7d": TENTHS - jnp.max(jnp.abs(gaps)),
+        "C8.7d": jnp.where(slack, TENTHS - jnp.max(jnp.abs(gaps)), jnp.nan),
     }
 
 
@@ -183,7 +184,7 @@ def transition_claims(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
         (("draw", "services"), _sectors(p, s["draw"], s["services"])),
         (("draw", "slump", "slump, deficit"), _rates(s["draw"], s["slump"], s["slump, deficit"])),
         (("draw", "efficient", "inefficient"), _energy(s["draw"], s["efficient"], s["inefficient"])),
-        (("draw", "deficit", "scarred slump", "scarred slump, deficit"),
+        (("draw", "deficit"),
          _deficits(s["draw"], s["deficit"], s["scarred slump"], s["scarred slump, deficit"])),
         (("ramsey",), {"C8.9a": 2e-4 - jnp.abs(s["ramsey"].r_without[60] - ramsey)}),
     )  # fmt: skip
