@@ -1,0 +1,214 @@
+r"""The transition with perfect foresight: Newton on all years at once, without AI first, then with it.
+
+Unknowns are `[11, T]`. Each step is one elimination (`elimination.solve`). Where Newton fails from the usual start, the demand shock
+and then AI are raised in steps that adapt (homotopy); a branch that ends before AI is fully on has no transition, and says so.
+The derivative is that of the implicit function theorem: one more elimination, in either mode.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from jaxecon.core.fields import with_fields
+from jaxecon.models.ai_growth.conditions import Gaps, Setting, gaps, parts, parts_and_slopes
+from jaxecon.models.ai_growth.economy import Unknowns, year
+from jaxecon.models.ai_growth.elimination import solve, system
+from jaxecon.models.ai_growth.params import Params, Policy
+from jaxecon.models.ai_growth.technology import exogenous, stocks
+from jaxecon.numerics.roots import first_success
+
+Scalar = Float[Array, ""]
+All = Float[Array, "11 T"]
+LOGS = ("ln_K", "ln_M", "ln_w", "ln_r_M", "ln_X_o")
+LARGEST_STEP = 1.5
+MAX_STEPS = 24
+# Rounds in which a start adapts, and how much of the rise in output capital follows.
+ROUNDS, FOLLOWS = 6, 0.8
+# A homotopy that would need smaller steps has come to the end of its branch.
+SMALLEST_STEP = 1 / 400
+
+
+def policy_path(u: Policy, T: int) -> Policy:
+    """Every instrument as a path `[T]`; a shorter path holds its last value."""
+
+    def long(x: Array) -> Array:
+        if x.ndim == 0:
+            return jnp.broadcast_to(x, (T,))
+        held = jnp.broadcast_to(x[-1], (max(T - x.shape[0], 0),))
+        return jnp.concatenate([x[:T], held])
+
+    return jax.tree.map(long, u)
+
+
+def setting(p: Params, u: Policy) -> Setting:
+    """What the conditions take as given, all years."""
+    u = policy_path(u, p.T)
+    return Setting(p, u, stocks(p), exogenous(p, u))
+
+
+def balanced(given: Setting) -> Unknowns:
+    """A start without AI: all values in goods grow with productivity, rates stay at those of 2020, shares too."""
+    p, at, now = given.p, given.at, given.now
+    growth = now.ln_z_g / (1 - p.alpha)
+    ln_w, zero = jnp.log(at.w) + growth, jnp.zeros_like(growth)
+    V = at.w * jnp.exp(growth) / ((1 - p.alpha) * (1 - p.a_0))
+    i = p.dK + jnp.diff(growth, append=2 * growth[-1:] - growth[-2:-1])
+    K = jnp.exp(at.ln_K + growth)
+    X_w = ((1 - p.tau_y0) * (1 - p.l_o) * jnp.exp(ln_w) + p.t_w * V) / (1 + p.tau_c)
+    X_o = jnp.maximum(V * (1 - p.g_y) - i * K - X_w, 0.02 * V)
+    return Unknowns(
+        ln_K=jnp.log(K), ln_M=at.ln_M + zero, B=at.B * jnp.exp(growth), a_g=p.a_0 + zero, a_s=p.a_0 + zero,
+        ln_Zeta=zero, ln_w=ln_w, ln_r_M=jnp.log(at.r_M) + now.ln_q - now.ln_q[0], ln_X_o=jnp.log(X_o),
+        y=p.r_00 - now.r_min, i=i,
+    )  # fmt: skip
+
+
+def adapted(given: Setting, x: Unknowns) -> Unknowns:
+    """A start moved toward `given`: automation diffuses at the prices of `x`; then AI capital and wages clear their markets, a few
+    rounds, while capital, owners' consumption and debt follow most of the rise in output."""
+    p, now = given.p, given.now
+    at_start = year(p, given.u, given.at, now, x)
+
+    def spread(v: Array, reach: Array, phi: Array) -> Array:
+        pi = jax.nn.sigmoid((x.ln_w - jnp.log(v) - p.xi) / p.s_xi)
+        bar = p.a_0 + p.ai_on * (reach - p.a_0) * phi * pi
+
+        def diffuse(a: Array, bar: Array) -> tuple[Array, Array]:
+            return a + p.lam * (1 + p.lam_1 * a / reach) * (bar - a), a
+
+        return lax.scan(diffuse, p.a_0.astype(bar.dtype), bar)[1]
+
+    a_g, a_s = spread(at_start.v_g, p.x_g, now.phi_g), spread(at_start.v_s, p.x_s, now.phi_s)
+    later = jnp.arange(p.T) > 0
+
+    def clear(_: int, y: Unknowns) -> Unknowns:
+        v, e = parts(given, y), year(p, given.u, given.at, now, y)
+        tasks, labor = (jnp.where(later, jnp.clip(g, -1.5, 1.5), 0.0) for g in (v.tasks, v.labor))
+        rise = jnp.where(later, FOLLOWS * jnp.log(e.V / at_start.V), 0.0)
+        return y._replace(
+            ln_M=y.ln_M + tasks, ln_w=y.ln_w + 0.7 * labor, ln_K=x.ln_K + rise, ln_X_o=x.ln_X_o + rise,
+            B=x.B * jnp.exp(rise),
+        )  # fmt: skip
+
+    y = lax.fori_loop(0, ROUNDS, clear, x._replace(a_g=a_g, a_s=a_s))
+    return y._replace(i=jnp.append(jnp.expm1(jnp.diff(y.ln_K)) + p.dK, x.i[-1]))
+
+
+def newton(given: Setting, start: All, active: Bool[Array, ""]) -> tuple[All, Bool[Array, ""]]:
+    """Newton's method on all years from `start`, and whether it converged; a step changes no log by more than `LARGEST_STEP`.
+
+    It ends when the next step, quadratically smaller, would be below rounding; at once where not `active`.
+    """
+    eps = jnp.finfo(start.dtype).eps
+    small, rough = 400 * eps, eps**0.3
+
+    def go_on(state: tuple[Array, ...]) -> Array:
+        _, size, before, k = state
+        ahead = size**3 / jnp.maximum(before, 1e-30) ** 2
+        done = (size < small) | ((size < rough) & (ahead < small))
+        return ~done & (k < MAX_STEPS) & jnp.isfinite(size)
+
+    def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        x, size, _, k = state
+        at = Unknowns(*x)
+        value, slopes = parts_and_slopes(given, at)
+        right = jax.tree.map(jnp.negative, gaps(given, at, value))
+        move = solve(system(given, at, value, slopes), right)
+        logs = jnp.max(jnp.abs(jnp.stack([getattr(move, n) for n in LOGS])))
+        scale = jnp.minimum(1.0, LARGEST_STEP / jnp.maximum(logs, 1e-30))
+        debt = jnp.max(jnp.abs(move.B * jnp.exp(-at.ln_w)))
+        rest = jnp.max(jnp.abs(jnp.stack([move.a_g, move.a_s, move.ln_Zeta, move.y, move.i])))
+        return x + scale * jnp.stack(move), jnp.maximum(jnp.maximum(logs, debt), rest), size, k + 1
+
+    first = jnp.where(active, jnp.full_like(start[0, 0], 1e3), 0.0)
+    x, size, _, k = lax.while_loop(go_on, step, (start, first, first, jnp.zeros((), jnp.int32)))
+    return x, jnp.isfinite(size) & (k < MAX_STEPS)
+
+
+def beside(f: Callable[[Params, Any], Any], p: Params, x: Any) -> Any:
+    """`f` of the economy without AI and of the one with it, side by side; `x` has a leading axis of two."""
+    levels = jnp.stack([jnp.zeros_like(p.ai_on), p.ai_on])
+    return jax.vmap(lambda on, x: f(with_fields(p, ("ai_on",), (on,)), x))(levels, x)
+
+
+class Search(NamedTuple):
+    """Where the homotopy stands. `stage`: -1 nothing solved, 0 no demand shock, 1 without AI, 2 with AI, and between."""
+
+    stage: Scalar
+    step: Scalar
+    x: All
+    off: All
+
+
+def _attempt(step: Scalar, args: tuple[Params, Policy]) -> tuple[tuple[All, All, Scalar], Bool[Array, ""]]:
+    """Transitions without and with AI: at once for a step of 1, else by homotopy whose steps begin with `step`."""
+    p, u = args
+    at_once = step >= 1
+    base = jnp.stack(balanced(setting(p, u)))
+
+    def unfinished(s: Search) -> Array:
+        return (s.stage < 2) & (s.step > SMALLEST_STEP)
+
+    def advance(s: Search) -> Search:
+        raised = jnp.minimum(s.stage + s.step, jnp.where(s.stage < 1, 1.0, 2.0))
+        target = jnp.where(s.stage < 0, jnp.where(at_once, 1.0, 0.0), raised)
+        dem, ai_on = jnp.clip(target, 0.0, 1.0) * p.dem, jnp.clip(target - 1, 0.0, 1.0) * p.ai_on
+        given = setting(with_fields(p, ("dem", "ai_on"), (dem, ai_on)), u)
+        x, ok = newton(given, jnp.stack(adapted(given, Unknowns(*s.x))), unfinished(s))
+        failed = jnp.where(at_once | (s.stage < 0), 0.0, s.step / 4)
+        return Search(
+            stage=jnp.where(ok, target, s.stage),
+            step=jnp.where(ok, jnp.minimum(1.5 * s.step, 1.0), failed),
+            x=jnp.where(ok, x, s.x),
+            off=jnp.where(ok & (target == 1), x, s.off),
+        )
+
+    s = lax.while_loop(unfinished, advance, Search(-jnp.ones_like(step), step, base, base))
+    return (s.off, s.x, s.stage), s.stage == 2
+
+
+def _steps(args: tuple[Params, Policy]) -> Float[Array, " 2"]:
+    return jnp.asarray([1.0, 1 / 12], args[0].alpha.dtype)
+
+
+@jax.custom_jvp
+def _attached(x: All, p: Params, u: Policy, good: Bool[Array, ""]) -> All:
+    return x
+
+
+@_attached.defjvp
+def _attached_jvp(primals: tuple, tangents: tuple) -> tuple[All, All]:
+    x, p, u, good = primals
+    # The tangent is taken at the attached path, which moves with `p` and `u`: derivatives of second order are right too.
+    x = _attached(x, p, u, good)
+    at = Unknowns(*x)
+
+    def conditions(p: Params, u: Policy) -> Gaps:
+        given = setting(p, u)
+        return gaps(given, at, parts(given, at))
+
+    _, moved = jax.jvp(conditions, (p, u), tangents[1:3])
+    # Masked before the elimination: a failed cell has no derivative and must not produce one.
+    right = jax.tree.map(lambda v: jnp.where(good, -v, 0.0), moved)
+    given = setting(p, u)
+    value, slopes = parts_and_slopes(given, at)
+    return x, jnp.stack(solve(system(given, at, value, slopes), right))
+
+
+class Transition(NamedTuple):
+    """Paths of the unknowns without and with AI, `[2, 11, T]`, and the last stage of the homotopy: 2 if all is solved."""
+
+    x: Float[Array, "2 11 T"]
+    stage: Scalar
+
+
+def transition(p: Params, u: Policy) -> Transition:
+    """Solve the transition without and with AI. Where it fails the paths are a finite start and have no derivative."""
+    (off, on, stage), found = first_success(_attempt, _steps, (p, u))
+    start = lax.stop_gradient(jnp.stack(balanced(setting(p, u))))
+    x = lax.stop_gradient(jnp.where(found, jnp.stack([off, on]), start))
+    return Transition(beside(lambda q, x: _attached(x, q, u, found), p, x), stage)
