@@ -122,6 +122,10 @@ def test_influence_finds_what_moves_the_margin():
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(20_000, 3))
     shares = influence_of(("p", "q", "r"), x, np.exp(5 * (2 * x[:, 2] + x[:, 0])))
+    # What moves nothing does not stand out from chance.
+    few = influence_of(("p", "q", "r"), x[:200], 2 * x[:200, 2] + x[:200, 0])
+    assert list(few)[:2] == ["r", "p"] and few["q"] == 0 < few["p"]
+    assert set(influence_of(("p", "q"), x[:200, :2], rng.uniform(size=200)).values()) == {0.0}
     # Ranks undo the exponential: variance 4 : 1 : 0.
     assert list(shares) == ["r", "p", "q"] and shares["r"] == pytest.approx(0.8, abs=0.03)
     assert shares["p"] == pytest.approx(0.2, abs=0.03) and shares["q"] < 0.002

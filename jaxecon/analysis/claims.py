@@ -185,7 +185,8 @@ def influence_of(names: Sequence[str], points: np.ndarray, margins: np.ndarray, 
     """First-order share of the variance of the margin's rank for each parameter, from the draws themselves.
 
     The variance of the mean within `bins` equally filled bins over the variance, less what chance alone would
-    give; ranks, because margins may have heavy tails. Largest first.
+    give, and zero within three and a half standard deviations of chance; ranks, because margins may have heavy tails.
+    Largest first.
     """
     good = np.isfinite(margins)
     x, y = points[good], margins[good]
@@ -195,13 +196,14 @@ def influence_of(names: Sequence[str], points: np.ndarray, margins: np.ndarray, 
     _, group, counts = np.unique(y, return_inverse=True, return_counts=True)
     y = (np.cumsum(counts) - (counts - 1) / 2.0)[group]
     place = np.argsort(np.argsort(x, axis=0, kind="stable"), axis=0, kind="stable") * bins // len(y)
-    shares = {}
+    chance, noise = (bins - 1) / (len(y) - 1), math.sqrt(2 * (bins - 1)) / (len(y) - 1)
+    excess = {}
     for j, name in enumerate(names):
         size = np.bincount(place[:, j], minlength=bins)
         mean = np.bincount(place[:, j], weights=y, minlength=bins) / size
-        raw = np.sum(size * (mean - y.mean()) ** 2) / np.sum((y - y.mean()) ** 2)
-        shares[name] = float(max(0.0, raw - (bins - 1) / (len(y) - 1)))
-    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+        excess[name] = float(np.sum(size * (mean - y.mean()) ** 2) / np.sum((y - y.mean()) ** 2)) - chance
+    leading = sorted(excess, key=lambda name: -excess[name])
+    return {name: excess[name] if excess[name] > 3.5 * noise else 0.0 for name in leading}
 
 
 def _grid(task: _Task, x: str, y: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -226,9 +228,10 @@ def _map(task: _Task, group: Group, claim: Claim, margins: np.ndarray, influence
     """The margin over the two parameters that matter most, if the claim holds at some draws and fails at others."""
     mixed = bool(np.any(margins > 0) and np.any(margins <= 0))
     wanted = task.boundary and claim.expectation not in ("report", "exact")
-    if not (wanted and mixed and len(influence) > 1):
+    x, y = (*influence, "", "")[:2]
+    # Where nothing stands out from chance there are too few draws to say which two matter.
+    if not (wanted and mixed and y and influence[x] > 0):
         return None
-    x, y = list(influence)[:2]
     shares = {k: influence[k] for k in (x, y)}
     if claim.cost != "equilibrium":
         good = np.flatnonzero(np.isfinite(margins[1:])) + 1
