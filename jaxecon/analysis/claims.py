@@ -43,7 +43,7 @@ class BoundaryMap:
     """Margin over the two most influential parameters `x` and `y`, the others as given: `margin[i, j]` at
     `y_values[i]`, `x_values[j]`; the claim holds where it is positive. Of a claim that costs more than an equilibrium the draws
     themselves: `margin[i]` at `y_values[i]`, `x_values[i]`, the others drawn, too. `influence`: share of the variance of the
-    margin's rank that each parameter explains alone."""
+    margin's rank that each parameter explains, the second after the first."""
 
     x: str
     y: str
@@ -182,11 +182,12 @@ class _Task:
 
 
 def influence_of(names: Sequence[str], points: np.ndarray, margins: np.ndarray, bins: int = 16) -> dict[str, float]:
-    """First-order share of the variance of the margin's rank for each parameter, from the draws themselves.
+    """Share of the variance of the margin's rank for each parameter after those before it, from the draws themselves.
 
-    The variance of the mean within `bins` equally filled bins over the variance, less what chance alone would
-    give, and zero within three and a half standard deviations of chance; ranks, because margins may have heavy tails.
-    Largest first.
+    The variance of the mean within `bins` equally filled bins over the variance, less what chance alone would give. The
+    leading parameter's means are taken out before the next is looked for, because few quasi-random draws of many parameters are
+    related in pairs. What stays within three and a half standard deviations of chance counts as zero. Ranks, because margins
+    may have heavy tails. Largest first.
     """
     good = np.isfinite(margins)
     x, y = points[good], margins[good]
@@ -194,16 +195,29 @@ def influence_of(names: Sequence[str], points: np.ndarray, margins: np.ndarray, 
     if bins < 2 or np.ptp(y) == 0:
         return {}
     _, group, counts = np.unique(y, return_inverse=True, return_counts=True)
-    y = (np.cumsum(counts) - (counts - 1) / 2.0)[group]
-    place = np.argsort(np.argsort(x, axis=0, kind="stable"), axis=0, kind="stable") * bins // len(y)
-    chance, noise = (bins - 1) / (len(y) - 1), math.sqrt(2 * (bins - 1)) / (len(y) - 1)
-    excess = {}
-    for j, name in enumerate(names):
+    rest = (np.cumsum(counts) - (counts - 1) / 2.0)[group]
+    rest = rest - rest.mean()
+    total, draws = np.sum(rest**2), len(rest)
+    place = np.argsort(np.argsort(x, axis=0, kind="stable"), axis=0, kind="stable") * bins // draws
+    chance, noise = (bins - 1) / (draws - 1), math.sqrt(2 * (bins - 1)) / (draws - 1)
+
+    def means(j: int) -> np.ndarray:
+        """Mean of what is left, at each draw, in its bin of parameter `j`."""
         size = np.bincount(place[:, j], minlength=bins)
-        mean = np.bincount(place[:, j], weights=y, minlength=bins) / size
-        excess[name] = float(np.sum(size * (mean - y.mean()) ** 2) / np.sum((y - y.mean()) ** 2)) - chance
-    leading = sorted(excess, key=lambda name: -excess[name])
-    return {name: excess[name] if excess[name] > 3.5 * noise else 0.0 for name in leading}
+        return (np.bincount(place[:, j], weights=rest, minlength=bins) / size)[place[:, j]]
+
+    shares: dict[str, float] = {}
+    while len(shares) < len(names):
+        left = np.sum(rest**2) / total
+        excess = {
+            n: float(np.sum(means(j) ** 2) / total) - chance * left for j, n in enumerate(names) if n not in shares
+        }
+        first = max(excess, key=lambda n: excess[n])
+        if excess[first] <= 3.5 * noise * left:
+            return shares | dict.fromkeys(sorted(excess, key=lambda n: -excess[n]), 0.0)
+        shares[first] = excess[first]
+        rest = rest - means(list(names).index(first))
+    return shares
 
 
 def _grid(task: _Task, x: str, y: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -78,7 +78,7 @@ def open_store(path: Path, study: dict[str, Any], about: dict[str, Any], shape: 
     import zarr
 
     if path.exists() and not resume:
-        raise InputError([f"{path} exists; pass resume=True to go on with it, or choose another path"], what)
+        raise InputError([f"{path} exists; pass resume=True (--resume) to go on with it, or choose another path"], what)
     if path.exists():
         manifest = read_manifest(path)
         if manifest["hash"] != hash_of(study):
