@@ -50,7 +50,7 @@ def influence_of(names: Sequence[str], points: np.ndarray, margins: np.ndarray, 
     while len(shares) < len(names):
         left = np.sum(rest**2) / total
         excess = {
-            n: float(np.sum(means(j) ** 2) / total) - chance * left for j, n in enumerate(names) if n not in shares
+            n: float(np.sum(means(j) ** 2) / total - chance * left) for j, n in enumerate(names) if n not in shares
         }
         order = sorted(excess, key=lambda n: -excess[n])
         if excess[order[0]] <= 3.5 * noise * left:

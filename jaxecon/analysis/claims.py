@@ -194,7 +194,9 @@ def _influence(task: _Task, group: Group, claim: Claim, margins: np.ndarray) -> 
         return {}
     likely = list(influence_of(task.box.names, points, drawn))[:CANDIDATES]
     names = _moving(task, group, claim, likely) if likely else []
-    return influence_of(names, points[:, [task.box.names.index(name) for name in names]], drawn)
+    shares = influence_of(names, points[:, [task.box.names.index(name) for name in names]], drawn)
+    # A map has two axes: where one parameter decides alone, the second moves nothing, and its share says so.
+    return shares if len(shares) != 1 else shares | {next(name for name in likely if name not in shares): 0.0}
 
 
 def _grid(task: _Task, x: str, y: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
