@@ -10,7 +10,7 @@ import pytest
 from pigou import MODEL, with_costly_claim
 
 from jaxecon import InputError, claims
-from jaxecon.analysis.claims import influence_of
+from jaxecon.analysis.boundary import influence_of
 from jaxecon.core.model import Claim, claim_of_parts
 
 
@@ -99,6 +99,8 @@ def test_the_map_is_over_the_two_that_matter(found):
     assert boundary is not None and (boundary.x, boundary.y) == ("d", "a")
     d, a = np.meshgrid(boundary.x_values, boundary.y_values)
     np.testing.assert_allclose(boundary.margin, d * (a - 2) / (1 + d) - 3.2, rtol=1e-12)
+    # `speed` moves no margin and is never named, whatever the draws look like; what holds everywhere depends on nothing.
+    assert set(found["P2"].influence) == {"a", "b", "c", "d"} and found["P1"].influence == {}
     assert found["P1"].boundary is None and found["P3"].boundary is None and found["P7"].boundary is None
     assert claims(MODEL, ["P2"], draws=200, boundary=False)[0].boundary is None
     parts = found["P4"].boundary
@@ -122,6 +124,10 @@ def test_influence_finds_what_moves_the_margin():
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(20_000, 3))
     shares = influence_of(("p", "q", "r"), x, np.exp(5 * (2 * x[:, 2] + x[:, 0])))
+    # What moves nothing does not stand out from chance.
+    few = influence_of(("p", "q", "r"), x[:200], 2 * x[:200, 2] + x[:200, 0])
+    assert list(few)[:2] == ["r", "p"] and few["q"] == 0 < few["p"]
+    assert set(influence_of(("p", "q"), x[:200, :2], rng.uniform(size=200)).values()) == {0.0}
     # Ranks undo the exponential: variance 4 : 1 : 0.
     assert list(shares) == ["r", "p", "q"] and shares["r"] == pytest.approx(0.8, abs=0.03)
     assert shares["p"] == pytest.approx(0.2, abs=0.03) and shares["q"] < 0.002

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.figure import Figure
 from pigou import MODEL, with_costly_claim
 
@@ -82,6 +83,16 @@ def test_bars_of_sensitivities():
     _assert_labelled(plots.sobol_bars(sobol, "welfare"))
     morris = sensitivity(MODEL, "morris", samples=8, outcomes=["welfare"])
     _assert_labelled(plots.morris_scatter(morris, "welfare"))
+
+
+def test_few_entries_are_lines():
+    path = xr.Dataset(
+        {"data": (("time", "provider"), np.ones((4, 3)), {"long_name": "data", "units": "D_0"})},
+        coords={"time": np.arange(4.0), "provider": [1.0, 2.0, 3.0]},
+    )
+    figure = plots.entry_lines(path, "data")
+    _assert_labelled(figure)
+    assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == ["provider 1", "provider 2", "provider 3"]
 
 
 def test_the_margin_map_draws_its_boundary():

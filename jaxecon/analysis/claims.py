@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxecon.analysis.batch import GROUP, ONE_BY_ONE, chunks_of, in_blocks, p_dtype, padded
+from jaxecon.analysis.boundary import BoundaryMap, influence_of
 from jaxecon.analysis.designs import (
     Box,
     Progress,
@@ -35,22 +36,9 @@ GROUPS = {"equilibrium": GROUP, "path": 16, "agents": 1, "optimization": 1}
 GRID = 25
 # Draws of an equilibrium from which a program that runs faster is worth its longer compilation.
 MANY = 20_000
+# Parameters that may matter most for a margin, of which those that move nothing are then left out.
+CANDIDATES = 12
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
-@dataclasses.dataclass(frozen=True)
-class BoundaryMap:
-    """Margin over the two most influential parameters `x` and `y`, the others as given: `margin[i, j]` at
-    `y_values[i]`, `x_values[j]`; the claim holds where it is positive. Of a claim that costs more than an equilibrium the draws
-    themselves: `margin[i]` at `y_values[i]`, `x_values[i]`, the others drawn, too. `influence`: share of the variance of the
-    margin's rank that each parameter explains alone."""
-
-    x: str
-    y: str
-    x_values: np.ndarray
-    y_values: np.ndarray
-    margin: np.ndarray
-    influence: dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +51,8 @@ class ClaimResult:
     - `holds`: the verdict there; `None` for a `report` and where the margin could not be evaluated.
     - `share`: of the evaluated draws of the prior box on which it holds; `None` for a `report` or without draws.
     - `draws`: draws of the box; `solved`: share of them with a finite margin; `capped`: fewer than asked for.
-    - `quantiles`: of the margin over the draws; `influence`: see `BoundaryMap`; `boundary`: the map or `None`.
+    - `quantiles`: of the margin over the draws; `influence`: see `BoundaryMap`, of claims that hold in part; `boundary`: the
+      map or `None`.
     - `parts`: results of the parts, whose smallest margin is the claim's; `messages`: what the reader must know.
     """
 
@@ -181,27 +170,33 @@ class _Task:
         return np.concatenate(found)
 
 
-def influence_of(names: Sequence[str], points: np.ndarray, margins: np.ndarray, bins: int = 16) -> dict[str, float]:
-    """First-order share of the variance of the margin's rank for each parameter, from the draws themselves.
+def _moving(task: _Task, group: Group, claim: Claim, names: Sequence[str]) -> list[str]:
+    """Those parameters that move the margin at all, each set to both ends of its box at the given point and at a few draws.
 
-    The variance of the mean within `bins` equally filled bins over the variance, less what chance alone would
-    give; ranks, because margins may have heavy tails. Largest first.
+    Few quasi-random draws of many parameters are related in pairs, so that one that moves nothing may seem to.
     """
-    good = np.isfinite(margins)
-    x, y = points[good], margins[good]
-    bins = min(bins, len(y) // 8)
-    if bins < 2 or np.ptp(y) == 0:
+    base = task.points[: 4 if claim.cost == "equilibrium" else 1]
+    points = np.repeat(base[None, None], 2, axis=1).repeat(len(names), axis=0)
+    for k, name in enumerate(names):
+        j = task.box.names.index(name)
+        points[k, 0, :, j], points[k, 1, :, j] = task.box.lo[j], task.box.hi[j]
+    rows = task.margins(group, points.reshape(-1, len(task.box.names)))[:, _columns(group, claim)[1]]
+    low, high = np.moveaxis(np.min(rows, axis=1).reshape(len(names), 2, len(base)), 1, 0)
+    still = (np.abs(low - high) <= 1e-6 * (np.abs(low) + np.abs(high))) | (np.isnan(low) & np.isnan(high))
+    return [name for name, fixed in zip(names, np.all(still, axis=1), strict=True) if not fixed]
+
+
+def _influence(task: _Task, group: Group, claim: Claim, margins: np.ndarray) -> dict[str, float]:
+    """`influence_of` the parameters that move the margin, where a claim holds at some draws and fails at others."""
+    drawn, points = margins[1:], task.points[1 : len(margins)]
+    mixed = bool(np.any(drawn > 0) and np.any(drawn <= 0)) and claim.expectation != "report"
+    if not mixed or claim.cost == "agents":
         return {}
-    _, group, counts = np.unique(y, return_inverse=True, return_counts=True)
-    y = (np.cumsum(counts) - (counts - 1) / 2.0)[group]
-    place = np.argsort(np.argsort(x, axis=0, kind="stable"), axis=0, kind="stable") * bins // len(y)
-    shares = {}
-    for j, name in enumerate(names):
-        size = np.bincount(place[:, j], minlength=bins)
-        mean = np.bincount(place[:, j], weights=y, minlength=bins) / size
-        raw = np.sum(size * (mean - y.mean()) ** 2) / np.sum((y - y.mean()) ** 2)
-        shares[name] = float(max(0.0, raw - (bins - 1) / (len(y) - 1)))
-    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+    likely = list(influence_of(task.box.names, points, drawn))[:CANDIDATES]
+    names = _moving(task, group, claim, likely) if likely else []
+    shares = influence_of(names, points[:, [task.box.names.index(name) for name in names]], drawn)
+    # A map has two axes: where one parameter decides alone, the second moves nothing, and its share says so.
+    return shares if len(shares) != 1 else shares | {next(name for name in likely if name not in shares): 0.0}
 
 
 def _grid(task: _Task, x: str, y: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -226,9 +221,10 @@ def _map(task: _Task, group: Group, claim: Claim, margins: np.ndarray, influence
     """The margin over the two parameters that matter most, if the claim holds at some draws and fails at others."""
     mixed = bool(np.any(margins > 0) and np.any(margins <= 0))
     wanted = task.boundary and claim.expectation not in ("report", "exact")
-    if not (wanted and mixed and len(influence) > 1):
+    x, y = (*influence, "", "")[:2]
+    # Where nothing stands out from chance there are too few draws to say which two matter.
+    if not (wanted and mixed and y and influence[x] > 0):
         return None
-    x, y = list(influence)[:2]
     shares = {k: influence[k] for k in (x, y)}
     if claim.cost != "equilibrium":
         good = np.flatnonzero(np.isfinite(margins[1:])) + 1
@@ -352,7 +348,7 @@ def _check(task: _Task, group: Group, draws: int, record: dict[str, Any]) -> lis
         n = _draws_of(claim, draws)
         mine, judged = _columns(group, claim)
         margins = np.min(each[: n + 1, judged], axis=1)
-        influence = influence_of(task.box.names, task.points[1 : n + 1], margins[1:])
+        influence = _influence(task, group, claim, margins)
         boundary = _map(task, group, claim, margins, influence)
         parts = tuple(
             _result(task, part, each[: n + 1, k], draws, {}, None, (), record)

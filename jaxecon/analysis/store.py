@@ -117,7 +117,7 @@ def create_store(path: Path, study: dict[str, Any], about: dict[str, Any], axes:
 
     what = f"the store {path}"
     if path.exists():
-        raise InputError([f"{path} exists; pass resume=True to go on with it, or choose another path"], what)
+        raise InputError([f"{path} exists; pass resume=True (--resume) to go on with it, or choose another path"], what)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         group = zarr.open_group(path, mode="w", zarr_format=3)

@@ -303,8 +303,8 @@ def claims(args: argparse.Namespace) -> Result:
     columns = ["id", "grade", "expectation", "margin", "baseline", "share of box", "draws", "statement"]
     notes = sorted({f"{c['id']}: {message}" for c in payload for message in c["messages"]})
     for c in payload:
-        if c["share"] is not None and 0 < c["share"] < 1 and len(c["influence"]) > 1:
-            leading = " and ".join(f"{name} ({part:.0%})" for name, part in list(c["influence"].items())[:2])
+        leading = " and ".join(f"{name} ({part:.0%})" for name, part in list(c["influence"].items())[:2] if part)
+        if leading and c["share"] is not None and 0 < c["share"] < 1:
             notes.append(f"{c['id']} holds on {c['share']:.1%} of the box; its margin depends most on {leading}")
     return Result(payload, [Table("Claims", columns, rows)], records, notes)
 

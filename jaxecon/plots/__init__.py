@@ -10,5 +10,7 @@ from jaxecon.plots.bars import sobol_bars as sobol_bars
 from jaxecon.plots.fields import density_map as density_map
 from jaxecon.plots.fields import margin_map as margin_map
 from jaxecon.plots.fields import sweep_map as sweep_map
+from jaxecon.plots.lines import FEW as FEW
+from jaxecon.plots.lines import entry_lines as entry_lines
 from jaxecon.plots.lines import path_bands as path_bands
 from jaxecon.plots.lines import sweep_lines as sweep_lines

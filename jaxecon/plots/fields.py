@@ -51,7 +51,7 @@ def density_map(path: xr.Dataset, name: str) -> Figure:
 def margin_map(boundary: Any, title: str = "") -> Figure:
     """Margin of a claim over its two most influential parameters; it holds where blue, the line is the boundary.
 
-    `boundary`: a `jaxecon.analysis.claims.BoundaryMap`, a map or the draws themselves as points.
+    `boundary`: a `jaxecon.analysis.boundary.BoundaryMap`, a map or the draws themselves as points.
     """
     x, y, margin = boundary.x_values, boundary.y_values, boundary.margin
     size = float(np.nanquantile(np.abs(margin), 0.98)) or 1.0

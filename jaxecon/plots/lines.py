@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 
 from jaxecon.plots.style import COLORS, FILL, LINES, axis_label, panels
 
+# Lines that colors and dashes tell apart.
+FEW = len(COLORS)
+
 
 def sweep_lines(sweep: xr.Dataset, outcomes: Sequence[str], *, log: bool = False) -> Figure:
     """Outcomes along the first axis of a sweep, a line for each value of the second axis, if there is one."""
@@ -28,6 +31,18 @@ def sweep_lines(sweep: xr.Dataset, outcomes: Sequence[str], *, log: bool = False
                 ax.set_xscale("log")
         if rest:
             axes[0].legend()
+    return figure
+
+
+def entry_lines(path: xr.Dataset, name: str) -> Figure:
+    """A series with few entries (providers, types) over time, a line for each: at most `FEW`."""
+    values = path[name]
+    time, entry = (str(d) for d in values.dims)
+    with panels(1, 1, width=5.0, height=3.0) as (figure, (ax,)):
+        for k, label in enumerate(path[entry].values):
+            ax.plot(path[time], values.isel({entry: k}), color=COLORS[k], ls=LINES[k], label=f"{entry} {label:g}")
+        ax.set(xlabel=axis_label(path[time]), ylabel=axis_label(values))
+        ax.legend()
     return figure
 
 

@@ -138,7 +138,10 @@ def paths(s: ModelStudy) -> str:
         out += heading(3, _words(name)) + paragraph(s.model.dynamics[name].doc)
         out += picture(plots.path_bands(path, series), f"{_words(name)}: path from the baseline") if series else ""
         two = next((str(n) for n, v in path.data_vars.items() if v.ndim == 2), None)
-        out += picture(plots.density_map(path, two), f"{_words(name)}: {_words(two)} over time") if two else ""
+        if two:
+            few = path[two].shape[1] <= plots.FEW
+            figure = plots.entry_lines(path, two) if few else plots.density_map(path, two)
+            out += picture(figure, f"{_words(name)}: {_words(two)} over time")
     for name, path in s.agents.items():
         series = [str(n) for n, v in path.data_vars.items() if v.ndim == 2 and v.dims[0] == "seed"][:9]
         out += heading(3, _words(name)) + paragraph(s.model.agents[name].doc)
@@ -172,8 +175,14 @@ def claims(s: ModelStudy) -> str:
         )
     for c in s.claims:
         if c.boundary is not None:
-            rest = "the others at the baseline" if c.boundary.margin.ndim == 2 else "at the draws of the prior box"
-            words = f"{c.id}: where it holds over its two most influential parameters, {rest}"
+            b = c.boundary
+            shares = ", ".join(
+                f"{name} ({part:.0%} of the variance of its rank)" if part else f"{name} (no more than chance)"
+                for name, part in b.influence.items()
+            )
+            rest = "the others at the baseline" if b.margin.ndim == 2 else "at the draws of the prior box"
+            missing = "; gray: not evaluated" if not np.all(np.isfinite(b.margin)) else ""
+            words = f"{c.id}: where it holds, over {shares}, {rest}{missing}"
             out += picture(plots.margin_map(c.boundary, c.id), words)
     return out
 

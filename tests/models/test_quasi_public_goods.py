@@ -16,6 +16,7 @@ from jaxecon.core.compiling import quick_jit
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import evaluate_pure
 from jaxecon.models.quasi_public_goods import market, planner, studies, users
+from jaxecon.numerics.roots import find_root
 
 rest = importlib.import_module("jaxecon.models.quasi_public_goods.equilibrium")
 MODEL = load("quasi_public_goods")
@@ -70,6 +71,22 @@ def test_independent_solution_at_random_draws():
         for symbol, value in other.items():
             found = getattr(mine.outcomes, symbols[symbol])
             np.testing.assert_allclose(found, value, rtol=1e-6, atol=1e-8, err_msg=symbol)
+
+
+def test_the_second_root_is_turned_down():
+    """All conditions hold with closed models overloaded, too, in a minimum of profit (2.4): neither here nor where the search once
+    ended there is it the equilibrium."""
+    p, u = MODEL.params(), MODEL.policy()
+    ev = run(p, u)
+    offer, pop = ev.equilibrium.offer, ev.equilibrium.pop
+    other = find_root(market.conditions, jnp.asarray([1.7, 1.0, 0.0]), (p, offer, pop), max_step=0.7)
+    s = market.state(other.x, p, offer, pop)
+    assert bool(other.converged) and float(s.load[0]) > 2
+    assert float(market.operating_profit(p, offer, s)) < 0.2 * float(ev.outcomes.closed_profit)
+    assert not bool(rest.profitable(other.x, p.k)) and bool(rest.profitable(ev.equilibrium.y, p.k))
+    for q_c, q_o in ((0.775, 0.914), (0.9, 1.041)):
+        ev = run(MODEL.params(q_c=q_c, q_o=q_o), MODEL.regime("S1"))
+        assert int(ev.status) == 0 and float(ev.outcomes.closed_load) < 0.5
 
 
 def test_quadrature_error():

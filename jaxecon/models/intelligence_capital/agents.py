@@ -41,7 +41,6 @@ class AgentPath(eqx.Module):
     frontier: Array = series(
         "time", unit="log capability", doc="log capability of the best provider", symbol="ln A_max"
     )
-    new_leader: Array = series("time", unit="1", doc="1 where another provider has become the most capable")
     average_price: Array = series("time", unit="money per user", doc="usage-weighted price", symbol="p")
     provider_rent: Array = series(
         "time", unit="money/yr", doc="rents of all providers net of fixed cost", symbol="sum v"
@@ -52,6 +51,7 @@ class AgentPath(eqx.Module):
     elasticity: Array = series(
         "time", unit="1", doc="midpoint arc elasticity of tokens since the shock, 0 before", symbol="arc"
     )
+    new_leader: Array = series("time", unit="1", doc="1 where another provider has become the most capable")
 
 
 class Providers(NamedTuple):

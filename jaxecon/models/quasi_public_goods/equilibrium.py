@@ -76,10 +76,20 @@ def starts(args: Args) -> Float[Array, "6 3"]:
     return y + jnp.asarray(SHIFTS, y.dtype)
 
 
+def profitable(y: Float[Array, "3"], k: Scalar) -> Bool[Array, ""]:
+    r"""Whether more capacity is worth less to a closed provider than the last unit.
+
+    The value of capacity is proportional to $x^{k+1}/(1+x^k)^2$ at the load x, which rises with capacity beyond
+    $x = ((k+1)/(k-1))^{1/k}$: there all conditions hold at a second root (2.4), in a minimum of profit.
+    """
+    most = jnp.where(k > 1, jnp.log((k + 1) / jnp.maximum(k - 1, 1e-6)) / k, jnp.inf)
+    return y[1] < most
+
+
 def attempt(y0: Float[Array, "3"], args: Args) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
     """Safeguarded Newton from one start, for cells where Broyden's steps go astray."""
     root = find_root(market.conditions, y0, args, max_steps=60, max_step=0.7)
-    return root.x, root.converged
+    return root.x, root.converged & profitable(root.x, args[0].k)
 
 
 def solve(p: Params, offer: Provision, pop: Population) -> tuple[Float[Array, "3"], Bool[Array, ""]]:
@@ -90,6 +100,7 @@ def solve(p: Params, offer: Provision, pop: Population) -> tuple[Float[Array, "3
     near = track_root(market.conditions, y0, inverse, rough, max_steps=25, tol=COARSE_TOL)
     root = track_root(market.conditions, near.x, near.inverse, args, max_steps=20)
     good = root.residual <= (1e-10 if jnp.finfo(root.x.dtype).bits == 64 else 1e-3)
+    good = good & profitable(root.x, args[0].k)
     return lax.cond(good, lambda: (root.x, good), lambda: first_success(attempt, starts, args))
 
 
