@@ -74,7 +74,7 @@ def system(given: Setting, x: Unknowns, v: Parts, slopes: dict[str, Row]) -> Sys
     # Prices from the two markets
     (a, b), (c, d) = ([slopes[m][n] for n in PRICES] for m in MARKETS)
     det = a * d - b * c
-    inverse = {
+    inverse: dict[str, Row] = {
         "ln_w": dict(zip(MARKETS, (d / det, -b / det))),
         "ln_r_M": dict(zip(MARKETS, (-c / det, a / det))),
     }
@@ -176,7 +176,7 @@ def solve(system: System, right: Gaps) -> Unknowns:
     nothing = Ahead({s: zero for s in STATES}, [{s: zero for s in STATES}] * 2, zero, [zero] * 2)
     sides = (pushed, wanted, seen)
     _, rules = lax.scan(_back, nothing, (laws, euler, rents, system.weight, sides), reverse=True)
-    start = dict(zip(STATES, right.laws[:, 0]))
+    start: Row = dict(zip(STATES, right.laws[:, 0]))
     _, change = lax.scan(_forward, start, (laws, pushed, rules))
     change |= {n: jump[n] + _value(system.prices[n], change) for n in PRICES}
     return Unknowns(**change)
