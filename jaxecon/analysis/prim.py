@@ -238,13 +238,13 @@ class Search:
         # As in the EMA workbench: without a restricted real column nothing is pasted.
         if not any(restricted[j] and c.kind == "real" for j, c in enumerate(self.columns)):
             return
-        for j in np.flatnonzero(restricted):
+        for j in np.flatnonzero(restricted).tolist():
             for side in (LOWER, UPPER):
                 cells = singles[edges[2 * j + side] : edges[2 * j + side + 1]]
                 if self.columns[j].kind == "choice":
                     n, k = self._count(j, cells)
                     for value in np.flatnonzero(~self.allowed[j]) if side == LOWER else ():
-                        yield Move(int(j), LOWER, int(value), self.n + int(n[value]), self.k + int(k[value]))
+                        yield Move(j, LOWER, int(value), self.n + int(n[value]), self.k + int(k[value]))
                     continue
                 x, limit = self.columns[j].values, self.limits[j, side]
                 outside, at = x[cells], x[inside]
@@ -253,7 +253,7 @@ class Search:
                 new = quantile(reach, 1 - alpha if side == LOWER else alpha) if len(reach) else self.ranges[j, side]
                 back = outside >= new if side == LOWER else outside <= new
                 k = np.count_nonzero(self.interest[cells[back]])
-                yield Move(int(j), side, float(new), self.n + int(np.count_nonzero(back)), self.k + int(k))
+                yield Move(j, side, float(new), self.n + int(np.count_nonzero(back)), self.k + int(k))
 
     def best(self, moves: Iterator[Move]) -> tuple[Move | None, float]:
         """The first of the candidates with the largest score, then with the fewest restricted columns."""

@@ -158,10 +158,10 @@ def _share_problems(**shares: Any) -> list[str]:
 
 def _limits(columns: Sequence[Column], restricted: Any, limits: Any, allowed: Mapping[int, np.ndarray]) -> dict[str, tuple]:  # fmt: skip
     found = {}
-    for j in np.flatnonzero(restricted):
+    for j in np.flatnonzero(restricted).tolist():
         column = columns[j]
         if column.kind == "choice":
-            found[column.name] = tuple(column.labels[v] for v in np.flatnonzero(allowed[int(j)]))
+            found[column.name] = tuple(column.labels[v] for v in np.flatnonzero(allowed[j]))
         else:
             found[column.name] = (float(limits[j, 0]), float(limits[j, 1]))
     return found
