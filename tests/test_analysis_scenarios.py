@@ -10,9 +10,10 @@ from pigou import MODEL
 from scipy.stats import binomtest
 
 from jaxecon import InputError, claim_draws, claims, discover, sweep
+from jaxecon.analysis.boxes import Rules
 from jaxecon.analysis.cells import cells_of
 from jaxecon.analysis.designs import prior_draws
-from jaxecon.analysis.prim import Rules, peel_boxes
+from jaxecon.analysis.prim import peel_boxes
 from jaxecon.core.optional import MissingPackageError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from jaxecon.analysis.boxes import KINDS, Column
 from jaxecon.analysis.designs import Draws, name_problems
-from jaxecon.analysis.prim import KINDS, Column
 from jaxecon.core.errors import InputError
 from jaxecon.core.model import SOLVED, Model
 

@@ -16,7 +16,16 @@ import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxecon.analysis.batch import Response, evaluate_rows, evaluate_slopes
-from jaxecon.analysis.designs import Box, box_of, get_values, name_problems, outcome_names, range_problem, replace, resolve
+from jaxecon.analysis.designs import (
+    Box,
+    box_of,
+    get_values,
+    name_problems,
+    outcome_names,
+    range_problem,
+    replace,
+    resolve,
+)
 from jaxecon.core.errors import InputError
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import SOLVED, Model, evaluate_pure
@@ -44,7 +53,8 @@ class Simulator:
 
     def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n k"]:
         """Draws of the box; `log_prior` is -inf at those that break an order restriction."""
-        return self.lo + (self.hi - self.lo) * jax.random.uniform(key, (n, len(self.names)), float)
+        unit = jax.random.uniform(key, (n, len(self.names)), float)
+        return jnp.asarray(self.lo) + jnp.asarray(self.hi - self.lo) * unit
 
     def log_prior(self, theta: Float[Array, " k"]) -> Float[Array, ""]:
         """Log density of the box at one point, up to the share of it that order restrictions exclude; -inf outside."""
@@ -68,7 +78,7 @@ class Simulator:
 
     def to_theta(self, z: Float[Array, " k"]) -> Float[Array, " k"]:
         """From the whole real line to the box: lo + (hi - lo) / (1 + exp(-z))."""
-        return self.lo + (self.hi - self.lo) * jax.nn.sigmoid(z)
+        return jnp.asarray(self.lo) + jnp.asarray(self.hi - self.lo) * jax.nn.sigmoid(z)
 
     def log_posterior(self, observed: Any, scale: Any) -> Callable[[Float[Array, " k"]], Float[Array, ""]]:
         r"""Log density of `z` (unbounded, `to_theta` gives the point) given outcomes seen with Gaussian error `scale`.
@@ -219,7 +229,9 @@ def policy_problem(
     goal = objective or model.objective
     problems = name_problems(names, known, f"instrument of {model.name}")
     problems += name_problems([goal], fields_of(model.Outcomes), f"outcome of {model.name}")
-    problems += [f"the bounds of {n!r} are given, but it is not among the instruments" for n in bounds if n not in names]
+    problems += [
+        f"the bounds of {n!r} are given, but it is not among the instruments" for n in bounds if n not in names
+    ]
     problems += [w for n in bounds if n in known and (w := range_problem(known[n], bounds[n]))]
     problems += [f"{n} is a path in the given policy; optimize a scalar" for n in names
                  if n in known and np.ndim(getattr(u, n)) > 0]  # fmt: skip

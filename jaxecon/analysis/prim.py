@@ -7,108 +7,15 @@ A step looks only at the tails of each column: the order of a column is found on
 read from both ends of it, and the order is cut down whenever half of it has left the box.
 """
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, NamedTuple
 
 import numpy as np
 
-Kind = Literal["real", "integer", "choice"]
-Objective = Literal["lenient1", "lenient2", "original"]
-KINDS: tuple[Kind, ...] = ("real", "integer", "choice")
-LOWER, UPPER = 0, 1
+from jaxecon.analysis.boxes import LOWER, UPPER, Column, Move, Rules, Trajectory
+
 # Bits of a cell's state: inside the box, and of interest too.
 INSIDE, INTEREST = 1, 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Column:
-    """One input at every cell: numbers, or for a choice the place of each value among `labels`."""
-
-    name: str
-    kind: Kind
-    values: np.ndarray
-    labels: tuple = ()
-
-    def among(self, cells: np.ndarray) -> "Column":
-        """The column at some of the cells."""
-        return dataclasses.replace(self, values=self.values[cells])
-
-
-@dataclasses.dataclass(frozen=True)
-class Rules:
-    """How to search: shares peeled and pasted at a time, smallest mass of a box, density that it must reach, objective."""
-
-    peel_alpha: float = 0.05
-    paste_alpha: float = 0.05
-    mass_min: float = 0.05
-    density: float = 0.8
-    objective: Objective = "lenient1"
-
-    def score(self, n_old: int, k_old: int, n_new: int, k_new: int) -> float:
-        r"""Worth of going from `k_old` cells of interest among `n_old` to `k_new` among `n_new`.
-
-        $$ \frac{\bar y_{new} - \bar y_{old}}{|n_{new} - n_{old}|}, \quad
-           \frac{n_{new} (\bar y_{new} - \bar y_{old})}{|n_{new} - n_{old}|}, \quad \bar y_{new} $$
-
-        for `lenient1`, `lenient2` and `original`. Grade [D], (14.6) of Friedman and Fisher (1999) and EMA workbench.
-        """
-        if self.objective == "original":
-            return k_new / n_new if n_new else -1.0
-        old, new = k_old / n_old, k_new / n_new if n_new else 0.0
-        if old == new:
-            return 0.0
-        if self.objective == "lenient1":
-            return (new - old) / abs(n_new - n_old)
-        return n_new * (new - old) / abs(n_new - n_old)
-
-
-class Move(NamedTuple):
-    """A candidate: the side of a column that moves to `limit` (of a choice: the value removed or added), and the cells
-    and cells of interest that the new box holds."""
-
-    column: int
-    side: int
-    limit: float
-    n: int
-    k: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Trajectory:
-    """The boxes from all remaining cells to the last, one a step; `limits[s, j]` is the closed interval of column j.
-
-    - `n`, `k`: cells and cells of interest inside; `pasted`: whether the step widened the box.
-    - `restricted[s, j]`: columns that are restricted; `allowed[j][s]`: values of choice j that are allowed.
-    - `alone_n`, `alone_k` `[s, j, side]`: cells, and those of interest, that only this one restriction keeps out.
-    - `inside`: the cells of the last box among all cells.
-    """
-
-    n: np.ndarray
-    k: np.ndarray
-    pasted: np.ndarray
-    limits: np.ndarray
-    restricted: np.ndarray
-    allowed: dict[int, np.ndarray]
-    alone_n: np.ndarray
-    alone_k: np.ndarray
-    sides: np.ndarray
-    inside: np.ndarray
-
-    def quasi_p(self, step: int) -> np.ndarray:
-        """One-sided binomial test of each restriction, `[column, side]`; NaN where there is none.
-
-        The chance of as many cells of interest as the box holds, if their density were that without the restriction:
-        small where the restriction matters. A choice has one value, at the lower side. Bryant and Lempert (2010).
-        """
-        # Imported late: scipy.stats takes longer to load than most boxes to find.
-        from scipy.stats import binom
-
-        n, k = int(self.n[step]), int(self.k[step])
-        density = (k + self.alone_k[step]) / (n + self.alone_n[step])
-        p = np.minimum(binom.sf(k - 1, n, density), 1.0)
-        return np.where(self.sides[step], p, np.nan)
 
 
 def quantile(values: np.ndarray, share: float) -> float:
@@ -182,7 +89,11 @@ class Search:
         )
 
     def _tail(self, j: int, side: int) -> Move:
-        """The peel of one side of a numeric column."""
+        """The peel of one side of a numeric column: it ends between the two values around the quantile.
+
+        Where these are equal the inner one is the next that differs. A whole number is cut at the number towards zero,
+        or past it where the box already ends there, and the limit is the outermost value that is left.
+        """
         x, order = self.columns[j].values, self.orders[j]
         inward = order[self.skipped[j, LOWER] :] if side == LOWER else order[::-1][self.skipped[j, UPPER] :]
         # Ranks from the outside of the two values around the quantile.
@@ -190,32 +101,28 @@ class Search:
         ranks = int(np.floor(place)), int(np.ceil(place))
         near, far = ranks if side == LOWER else (self.n - 1 - ranks[1], self.n - 1 - ranks[0])
         size = int(1.1 * (far + 2) * len(order) / self.n) + 64
+        other = np.zeros(0, int)
         while True:
-            seen = self.state[inward[:size]]
-            inside = np.flatnonzero(seen)
-            enough, everything = len(inside) > far, size >= len(inward)
-            if enough:
-                outer, inner = x[inward[inside[near]]], x[inward[inside[far]]]
-                if outer == inner:
-                    other = np.flatnonzero(x[inward[inside[far:]]] != outer)
-                    far, inner = (
-                        (far + int(other[0]), x[inward[inside[far + other[0]]]]) if len(other) else (far, outer)
-                    )
-                if outer != inner or everything:
-                    break
+            states = self.state[inward[:size]]
+            inside = np.flatnonzero(states)
+            if len(inside) > far:
+                outer = x[inward[inside[near]]]
+                other = np.flatnonzero(x[inward[inside[far:]]] != outer)
+            if len(other) or size >= len(inward):
+                break
             size *= 2
         self.skipped[j, side] += inside[0]
-        cut = (outer + inner) / 2
-        beyond = far if outer != inner else self.n
+        beyond = far + int(other[0]) if len(other) else self.n
+        inner = x[inward[inside[beyond]]] if len(other) else outer
+        limit = cut = float((outer + inner) / 2)
+        past = cut != outer
         if self.columns[j].kind == "integer":
             cut = float(np.trunc(cut))
-            past = cut == self.limits[j, side] or cut != outer
-            limit = inner if past else outer
-        else:
-            past, limit = cut != outer, cut
+            past = cut != outer or cut == self.limits[j, side]
+            limit = float(inner if past else outer)
         out = beyond if past else int(np.count_nonzero(x[inward[inside[: near + 1]]] != outer))
-        lost = np.count_nonzero(seen[: inside[out]] > INSIDE) if out < self.n else self.k
-        return Move(j, side, float(limit), self.n - out, self.k - int(lost))
+        lost = int(np.count_nonzero(states[: inside[out]] > INSIDE)) if out < self.n else self.k
+        return Move(j, side, limit, self.n - out, self.k - lost)
 
     def peels(self) -> Iterator[Move]:
         """Candidates of one peeling step, in the order of preference among equals."""
@@ -353,12 +260,14 @@ def peel_boxes(columns: Sequence[Column], interest: np.ndarray, rules: Rules, bo
     total = len(interest)
     ranges = np.array([[0, 0] if c.kind == "choice" else [c.values.min(), c.values.max()] for c in columns], float)
     cells, orders, found = np.arange(total), orders_of(columns), []
-    while len(found) < boxes and len(cells):
+    while len(cells):
         search = Search(columns, orders, interest, ranges, total, rules)
         search.run()
         if search.k / search.n < rules.density:
             break
         found.append(search.trajectory(cells, total))
+        if len(found) == boxes:
+            break
         keep = search.broken > 0
         place = np.cumsum(keep, dtype=np.int32) - 1
         orders = [place[o[keep[o]]] for o in orders]

@@ -8,9 +8,10 @@ import numpy as np
 import xarray as xr
 
 import jaxecon
+from jaxecon.analysis.boxes import Column, Rules, Trajectory
 from jaxecon.analysis.cells import Cells, cells_of, summary
 from jaxecon.analysis.designs import count_problems, name_problems, seed_problems
-from jaxecon.analysis.prim import Column, Rules, Trajectory, peel_boxes
+from jaxecon.analysis.prim import peel_boxes
 from jaxecon.analysis.trees import leaf_boxes
 from jaxecon.core.errors import InputError
 from jaxecon.core.model import Model

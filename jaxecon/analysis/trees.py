@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jaxecon.analysis.prim import Column
+from jaxecon.analysis.boxes import Column
 from jaxecon.core.optional import optional_module
 
 
