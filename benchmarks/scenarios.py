@@ -51,7 +51,7 @@ def _ema(data: dict[str, np.ndarray], hit: np.ndarray) -> tuple[float, Any] | No
         warnings.simplefilter("ignore")
         try:
             import pandas as pd
-            from ema_workbench.analysis import prim  # pyright: ignore[reportMissingImports]
+            from ema_workbench.analysis import prim
         except ImportError:
             return None
         frame = pd.DataFrame(data)
