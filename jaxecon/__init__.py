@@ -1,7 +1,9 @@
 """jaxecon: differentiable models of the economics of generative AI."""
 
+from jaxecon.analysis.claims import claim_draws as claim_draws
 from jaxecon.analysis.claims import claims as claims
 from jaxecon.analysis.optimize import optimize as optimize
+from jaxecon.analysis.scenarios import discover as discover
 from jaxecon.analysis.sensitivity import sensitivity as sensitivity
 from jaxecon.analysis.simulate import simulate as simulate
 from jaxecon.analysis.solve import solve as solve

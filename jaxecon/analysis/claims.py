@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from jaxtyping import Array
 
 from jaxecon.analysis.batch import GROUP, ONE_BY_ONE, chunks_of, in_blocks, p_dtype, padded
@@ -29,7 +30,7 @@ from jaxecon.analysis.designs import (
 from jaxecon.core.compiling import quick_jit, release_programs, wide_jit
 from jaxecon.core.errors import InputError
 from jaxecon.core.model import Claim, Model
-from jaxecon.core.results import provenance, settings
+from jaxecon.core.results import as_attributes, field_attributes, provenance, settings
 
 # Points of one compiled call: many for a cheap equilibrium, few for a path, one after the other for agents.
 GROUPS = {"equilibrium": GROUP, "path": 16, "agents": 1, "optimization": 1}
@@ -356,3 +357,49 @@ def _check(task: _Task, group: Group, draws: int, record: dict[str, Any]) -> lis
         )
         results.append(_result(task, claim, margins, draws, influence, boundary, parts, record))
     return results
+
+
+def claim_draws(
+    model: Model,
+    id: str,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    params: Any = None,
+    policy: Any = None,
+    prior: Mapping[str, tuple[float, float]] | None = None,
+    precision: str = "float64",
+) -> xr.Dataset:
+    """The draws behind the share of a claim, or of a part of one: `margin` by `draw`, with the drawn fields as coordinates.
+
+    The same draws and margins as in `claims`; `draws` is not capped here. Raises `InputError`.
+    """
+    p, u = resolve(model, params, policy, precision)
+    family = {c.id: c for parent in model.claims for c in (parent, *parent.parts)}
+    problems = name_problems([id], family, f"claim of {model.name}") + count_problems(draws=draws) + seed_problems(seed)
+    box, why = box_of(model, None, prior)
+    if problems + why:
+        raise InputError(problems + why, f"the draws of a claim of {model.name}")
+    sample = prior_draws(model, draws, seed, box.names, prior, params=params, policy=policy)
+    leaders = {group[0].joint: group[0].id for group in claim_groups(model.claims)}
+    with jax.enable_x64(precision == "float64"):
+        given = np.asarray(get_values(p, u, box.names), float)
+        points = np.concatenate([given[None], sample.points])
+        task = _Task(box, model.block, points, p, u, int(seed), False, leaders)
+        group = (family[id],)
+        margins = task.margins(group, points)[1:, _columns(group, family[id])[1]].min(axis=1)
+    fields = model.fields
+    coords = {n: ("draw", sample.points[:, j], field_attributes(fields[n])) for j, n in enumerate(box.names)}
+    about = {"units": "1", "doc": f"margin of {id}; the claim holds where it is positive", "role": "outcome"}
+    dataset = xr.Dataset({"margin": ("draw", margins, about)}, coords=coords)
+    record = provenance(
+        model,
+        seed=seed,
+        precision=precision,
+        claim=id,
+        params=settings(p),
+        policy=settings(u),
+        rejected=sample.rejected,
+    )
+    dataset.attrs = as_attributes(record)
+    return dataset
