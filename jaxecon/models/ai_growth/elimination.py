@@ -139,7 +139,9 @@ def _back(ahead: Ahead, now: tuple) -> tuple[Ahead, Rule]:
     const = [-weight * ahead.level, *(-level for level in ahead.levels)]
     rows = [_sum(row, *(_scaled(h[s], laws[s]) for s in STATES)) for row, h in zip(euler, minus)]
     inverse = _inverse([[row[z] for z in CHOICES] for row in rows])
-    slopes = {z: {s: -_total([inverse[k][r] * rows[r][s] for r in range(3)]) for s in STATES} for k, z in enumerate(CHOICES)}
+    slopes = {
+        z: {s: -_total([inverse[k][r] * rows[r][s] for r in range(3)]) for s in STATES} for k, z in enumerate(CHOICES)
+    }
     left = [b - k - _value(h, push) for b, k, h in zip(want, const, minus)]
     level = {z: _total([inverse[k][r] * left[r] for r in range(3)]) for k, z in enumerate(CHOICES)}
     by_state = [_sum({s: row[s] for s in STATES if s in row}, *(_scaled(row[z], slopes[z]) for z in CHOICES if z in row))
