@@ -207,7 +207,7 @@ def _exposure(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
 
 # The table -------------------------------------------------------------------------------------------------
 
-OVER_TRANSITIONS = {"cost": "path", "max_draws": 64}
+OVER_TRANSITIONS = {"cost": "path", "max_draws": 32}
 
 
 def _group(joint: Joint, id: str, statement: str, grade: str, expectation: Expectation, parts: list[Part], note: str = "", **limits) -> Claim:  # fmt: skip
