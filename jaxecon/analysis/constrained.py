@@ -64,10 +64,22 @@ class ConstrainedOptimum(Optimum):
         names = list(self.limits)
         lo, hi = np.array(list(self.limits.values()), float).reshape(-1, 2).T
         ds = ds.assign_coords(constraint=names)
-        ds["multiplier"] = ("constraint", list(self.multipliers.values()), {"doc": "d(value)/d(limit) of the end that binds"})
+        ds["multiplier"] = (
+            "constraint",
+            list(self.multipliers.values()),
+            {"doc": "d(value)/d(limit) of the end that binds"},
+        )
         ds["limit_lo"], ds["limit_hi"] = ("constraint", lo), ("constraint", hi)
-        ds["limit_value"] = ("constraint", list(self.limit_values.values()), {"doc": "what is constrained, at the optimum"})
-        ds["curvature"] = ("direction", self.curvatures, {"doc": "eigenvalues of the reduced Hessian of the Lagrangian"})
+        ds["limit_value"] = (
+            "constraint",
+            list(self.limit_values.values()),
+            {"doc": "what is constrained, at the optimum"},
+        )
+        ds["curvature"] = (
+            "direction",
+            self.curvatures,
+            {"doc": "eigenvalues of the reduced Hessian of the Lagrangian"},
+        )
         for name in ("stationarity", "feasibility", "complementarity"):
             ds[name] = ((), getattr(self, name), {"units": "1"})
         ds.attrs |= {"binding": str(self.binding), "strict": int(self.strict)}
@@ -87,7 +99,9 @@ def read_limits(model: Model, constraints: Mapping[str, Any]) -> tuple[list[Limi
             lo, hi = ends
             lo, hi = -np.inf if lo is None else float(lo), np.inf if hi is None else float(hi)
         except (TypeError, ValueError):
-            problems.append(f"the constraint {name!r} must be (lo, hi) on an outcome, or (function, lo, hi), not {given!r}")
+            problems.append(
+                f"the constraint {name!r} must be (lo, hi) on an outcome, or (function, lo, hi), not {given!r}"
+            )
             continue
         if not lo <= hi:
             problems.append(f"the constraint {name!r} is empty: lo = {lo:g} must not exceed hi = {hi:g}")
@@ -221,9 +235,7 @@ def _report(program: Program, unit: np.ndarray, found: Solution, seed: int) -> C
     slope, hessian = found.here.lagrangian(found.y)
     bind = binding_limits(program, y)
     held = np.array([j in bind for j in range(len(y))], bool)
-    curvatures, _, _ = critical_curvatures(
-        z[best], slope[best], hessian[best], found.here.dc[best], held, TOLERANCE
-    )
+    curvatures, _, _ = critical_curvatures(z[best], slope[best], hessian[best], found.here.dc[best], held, TOLERANCE)
     sides = {n: "lower" if z[best, i] <= 0 else "upper" for i, n in enumerate(c.names)
              if solved and not 0 < z[best, i] < 1}  # fmt: skip
     rows = evaluate_rows(Response(c.model), c.p, c.u, c.names, np.stack([ends[best], c.given]))

@@ -108,7 +108,9 @@ def optimum_slopes(
     return _dataset(choice, program, wanted, given, found.value, slopes, found.record | attributes)
 
 
-def _slopes(program: Program, z: np.ndarray, y: np.ndarray, wanted: tuple[str, ...], width: np.ndarray) -> dict[str, Any]:
+def _slopes(
+    program: Program, z: np.ndarray, y: np.ndarray, wanted: tuple[str, ...], width: np.ndarray
+) -> dict[str, Any]:
     """Slopes in natural units at the point `z` of the unit box with scaled multipliers `y`."""
     c, k, m = program.choice, len(z), len(y)
     point = _table(c.p, c.u, c.names, c.at(z)[None])[:, 0]
@@ -170,7 +172,11 @@ def _dataset(
     variables: dict[str, Any] = {
         "policy_slope": (both, slopes["policy_slope"], {"doc": doc.format("best instrument", "parameter")}),
         "policy_elasticity": (both, ratio(slopes["policy_slope"] * given, best[:, None]), {"units": "1"}),
-        "value_slope": ("parameter", slopes["value_slope"], {"doc": "envelope theorem: " + doc.format("value", "parameter")}),
+        "value_slope": (
+            "parameter",
+            slopes["value_slope"],
+            {"doc": "envelope theorem: " + doc.format("value", "parameter")},
+        ),
         "value_elasticity": ("parameter", ratio(slopes["value_slope"] * given, np.asarray(value)), {"units": "1"}),
         "multiplier_slope": (("constraint", "parameter"), slopes["multiplier_slope"]),
         "policy_limit_slope": (("instrument", "constraint"), slopes["policy_limit_slope"]),
@@ -182,7 +188,7 @@ def _dataset(
     coords = {
         "instrument": list(choice.names),
         "parameter": wanted,
-        "constraint": [x.name for x in program.limits],
+        "constraint": np.array([x.name for x in program.limits], dtype=str),
         "unit": ("instrument", [fields[n].unit for n in choice.names]),
         "parameter_unit": ("parameter", [fields[n].unit for n in wanted]),
         "given": ("parameter", given),

@@ -109,7 +109,9 @@ def maximize_constrained(
         new = np.where(alive[:, None], rho[:, None] * (w - np.clip(w, lo, hi)), 0.0)
         found = residuals(z, here, new, lo, hi)
         # Where the conditions on the constraints did not close in, the penalty rises.
-        slow = np.maximum(found.feasibility, found.complementarity) > 0.25 * np.maximum(kkt.feasibility, kkt.complementarity)
+        slow = np.maximum(found.feasibility, found.complementarity) > 0.25 * np.maximum(
+            kkt.feasibility, kkt.complementarity
+        )
         rho = np.where(slow & alive, np.minimum(10 * rho, 1e8), rho)
         y, kkt = new, found
         if np.all((kkt.largest <= tol) | ~alive):
