@@ -21,6 +21,7 @@ TOLERANCE = 1e-8
 BAR = 80.0
 PROBLEMS = {
     "rent_seeking": ("rent_tax", "transparency_mandate"),
+    "information_pollution": ("low_quality_tax", "provenance"),
     "information_asymmetry": ("signal_subsidy", "agent_ai_limit"),
 }
 

@@ -116,11 +116,11 @@ def _best_by_subset(
     home = unit[0]
 
     def climb(z: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        def look(z: np.ndarray) -> Local:
-            at = program.look(z)
-            pairs = mask[:, :, None] & mask[:, None, :]
+        def look(z: np.ndarray, rows: np.ndarray) -> Local:
+            at, some = program.look(z), mask[rows]
+            pairs = some[:, :, None] & some[:, None, :]
             bend = np.where(pairs, at.ddf, -np.eye(k))
-            return Local(at.f, np.where(mask, at.df, 0.0), bend, at.c, at.dc, at.ddc)
+            return Local(at.f, np.where(some, at.df, 0.0), bend, at.c, at.dc, at.ddc)
 
         found = maximize_constrained(look, z, EMPTY, EMPTY, outer=1)
         return found.z, found.here.f, found.kkt.stationarity

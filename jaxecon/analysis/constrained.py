@@ -188,7 +188,7 @@ def constrained_optimum(
     with jax.enable_x64(True):
         unit = choice.starts(starts, seed)
         program = program_of(choice, limits, unit)
-        found = maximize_constrained(program.look, unit, *program.ends)
+        found = maximize_constrained(lambda z, _: program.look(z), unit, *program.ends)
         return _report(program, unit, found, seed)
 
 

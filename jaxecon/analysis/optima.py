@@ -1,6 +1,8 @@
 """The best policy in very many worlds at once: an optimum at each draw of the parameters, in one compiled program."""
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -9,7 +11,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from jaxecon.analysis.batch import Response, _table, _unravel, p_dtype
+from jaxecon.analysis.batch import Response, _table, _unravel, chunks_of, p_dtype, padded
 from jaxecon.analysis.constrained import program_of
 from jaxecon.analysis.designs import (
     Draws,
@@ -23,13 +25,15 @@ from jaxecon.analysis.designs import (
 from jaxecon.analysis.policies import MANY, Choice, Reading, choose, jet
 from jaxecon.core.compiling import quick_jit, wide_jit
 from jaxecon.core.errors import InputError
-from jaxecon.core.model import Model
+from jaxecon.core.model import Model, precision_of
 from jaxecon.core.results import as_attributes, field_attributes, provenance, settings
 from jaxecon.numerics.augmented import maximize_constrained
 from jaxecon.numerics.newton_box import Climb, maximize_each
 
-# Cells side by side on a CPU; a GPU takes many more.
-BLOCK, WIDE_BLOCK = 512, 65_536
+# Draws of one call: of a small study, which waits for compilation, and of a large one.
+SMALL, LARGE = 256, 16_384
+# Cells side by side on a CPU; a GPU takes all of a call.
+BLOCK = 256
 STATUS = ("OPTIMAL", "AT_BOUND", "NOT_CONVERGED", "NOT_SOLVED")
 
 
@@ -104,7 +108,7 @@ def common_starts(choice: Choice, starts: int, seed: int) -> tuple[np.ndarray, f
     size of the objective over the starts there, in which residuals are measured."""
     unit = choice.starts(max(starts, 8), seed)
     program = program_of(choice, (), unit)
-    found = maximize_constrained(program.look, unit, *program.ends)
+    found = maximize_constrained(lambda z, _: program.look(z), unit, *program.ends)
     ok = np.isfinite(found.here.f)
     first = found.z[int(np.argmax(np.where(ok, found.here.f, -np.inf)))] if ok.any() else unit[0]
     return np.concatenate([first[None], unit[1:starts]]), program.scale
@@ -114,13 +118,24 @@ def solve_optima(
     choice: Choice, names: tuple[str, ...], points: np.ndarray, starts: np.ndarray, scale: float, tol: float
 ) -> tuple[Climb, np.ndarray]:
     """The best climb at each draw, as NumPy arrays, and the share of its starts that agree."""
-    run = _many_optima if len(points) >= MANY else _few_optima
-    block = BLOCK if jax.default_backend() == "cpu" else WIDE_BLOCK
-    dtype = p_dtype(choice.p, choice.u)
-    numbers = [np.asarray(x, dtype) for x in (choice.lo, choice.width, starts, choice.sign / scale, tol)]
-    table = _table(choice.p, choice.u, names, points)
-    reading = Reading(choice.model, picks=(choice.objective,))
-    return jax.device_get(run(reading, choice.names, block, choice.p, choice.u, table, *numbers))
+    many, cpu = len(points) >= MANY, jax.default_backend() == "cpu"
+    run, size = (_many_optima, LARGE) if many else (_few_optima, SMALL)
+    numbers = [np.asarray(x, p_dtype(choice.p, choice.u)) for x in (choice.lo, choice.width, starts, choice.sign / scale, tol)]
+    reading, block = Reading(choice.model, picks=(choice.objective,)), BLOCK if cpu else size * len(starts)
+
+    def optima_of(group: tuple[int, int, int]) -> Any:
+        _, first, last = group
+        with precision_of(choice.p):
+            table = _table(choice.p, choice.u, names, padded(points[first:last], size))
+            found = jax.device_get(run(reading, choice.names, block, choice.p, choice.u, table, *numbers))
+        return jax.tree.map(lambda x: x[: last - first], found)
+
+    # The first group alone, lest two threads compile the same; then two side by side: a compiled call keeps one core busy.
+    groups = list(chunks_of(len(points), size))
+    parts = [optima_of(groups[0])]
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 2) if cpu else 1) as pool:
+        parts += pool.map(optima_of, groups[1:])
+    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
 
 def optimal_policies(

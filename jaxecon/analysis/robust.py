@@ -1,7 +1,7 @@
 """One policy for many worlds: the best mean, the best mean of the worst worlds (CVaR), the best worst case, the least largest regret."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from jaxecon.core.errors import InputError
 from jaxecon.core.model import Model
 from jaxecon.core.results import as_attributes, field_attributes, provenance, settings
 from jaxecon.numerics import robust as aggregate
-from jaxecon.numerics.augmented import Local, Solution, maximize_constrained
+from jaxecon.numerics.augmented import Local, Look, Solution, maximize_constrained
 
 CRITERIA = {
     "mean": "largest mean over the draws",
@@ -71,10 +71,10 @@ class _Worlds:
             "regret": float(np.max(self.best - f)),
         }
 
-    def look(self, temperature: float) -> Callable[[np.ndarray], Local]:
+    def look(self, temperature: float) -> Look:
         """Value and derivatives of the criterion at points of the unit box; -inf where a draw fails."""
 
-        def at(z: np.ndarray) -> Local:
+        def at(z: np.ndarray, _: np.ndarray) -> Local:
             s, k = z.shape
             f, g, h, ok = self.jets(z)
             value, slope, bend = np.full(s, -np.inf), np.zeros((s, k)), np.zeros((s, k, k))

@@ -34,13 +34,21 @@ class Local:
         pairs = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)}
         return Local(**{n: np.where(where.reshape(-1, *[1] * (a.ndim - 1)), b, a) for n, (a, b) in pairs.items()})
 
+    def put(self, part: "Local", rows: np.ndarray) -> "Local":
+        """These points with those of some rows replaced."""
+        made = {f.name: getattr(self, f.name).copy() for f in dataclasses.fields(self)}
+        for name, value in made.items():
+            value[rows] = getattr(part, name)
+        return Local(**made)
+
     def lagrangian(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradient and Hessian of $f - y \\cdot c$."""
         slope = self.df - np.einsum("sm,smk->sk", y, self.dc)
         return slope, self.ddf - np.einsum("sm,smkl->skl", y, self.ddc)
 
 
-Look = Callable[[np.ndarray], Local]
+# Derivatives at points `[b, k]` of the starts whose numbers `[b]` are told: each start may have its own problem.
+Look = Callable[[np.ndarray, np.ndarray], Local]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,10 +103,10 @@ class Solution:
 def maximize_constrained(
     look: Look, z: np.ndarray, lo: np.ndarray, hi: np.ndarray, *, outer: int = 40, inner: int = 40, tol: float = 1e-10
 ) -> Solution:
-    """Maximize from all starts `z` [s, k] of the unit box. `look` gives values and derivatives at points `[s, k]`; objective and
-    constraints in units of their size. Ends when every start has arrived or nothing improves any more."""
+    """Maximize from all starts `z` [s, k] of the unit box. `look` gives values and derivatives at the points of some starts;
+    objective and constraints in units of their size. Ends when every start has arrived or nothing improves any more."""
     s, m = len(z), len(lo)
-    here = look(z)
+    here = look(z, np.arange(s))
     y, rho = np.zeros((s, m)), np.full(s, 10.0)
     kkt = residuals(z, here, y, lo, hi)
     best, rest = kkt.largest, 0
@@ -148,8 +156,9 @@ def _descend(
         free = ~(((z <= NEAR) & (slope >= 0)) | ((z >= 1 - NEAR) & (slope <= 0)))
         step = newton_direction(hessian, slope, free)
         step *= np.minimum(1.0, 0.5 / np.maximum(np.max(np.abs(step), axis=1, keepdims=True), 1e-30))
-        trial = np.where(busy[:, None], np.clip(np.where(free, z + scale[:, None] * step, np.round(z)), 0.0, 1.0), z)
-        at = look(trial)
+        trial = np.clip(np.where(free, z + scale[:, None] * step, np.round(z)), 0.0, 1.0)
+        rows = np.flatnonzero(busy)
+        at = here.put(look(trial[rows], rows), rows)
         new, new_slope, new_hessian = merit(at)
         noise = NOISE * (1 + np.abs(np.where(np.isfinite(value), value, 0.0)))
         drop = np.where(np.isfinite(new), value - new, -np.inf)

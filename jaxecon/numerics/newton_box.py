@@ -1,7 +1,7 @@
 r"""Maximize a smooth function of a few variables on the unit box for very many cells at once: projected Newton in one program.
 
 Each cell steps by its exact gradient and Hessian; the linear algebra is written out. Cells that have arrived leave the queue: the
-others are gathered into full blocks before every burst of steps, so that a batch pays for its hard cells only.
+others are gathered into full blocks before every step, so that a batch pays for its hard cells only.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 # A variable so near to a bound that the gradient points out of it is held there.
 NEAR = 1e-8
-BURST = 3
 
 
 class Climb(eqx.Module):
@@ -98,7 +97,7 @@ def maximize_each(
     *,
     tol: float,
     steps: int = 60,
-    block: int = 512,
+    block: int = 256,
 ) -> Climb:
     """Climb from each start `z0` with its own `args` (leading axis n), in blocks of cells side by side.
 
@@ -113,10 +112,8 @@ def maximize_each(
         jnp.zeros(n, jnp.int32), jnp.zeros(n, bool),
     )  # fmt: skip
 
-    def burst(c: Climb, a: PyTree) -> Climb:
-        return lax.fori_loop(
-            0, BURST, lambda _, x: jax.vmap(lambda y, b: advance(lambda z: look(z, b), y, tol, steps))(x, a), c
-        )
+    def step(c: Climb, a: PyTree) -> Climb:
+        return advance(lambda z: look(z, a), c, tol, steps)
 
     def round_of(state: Climb) -> Climb:
         order = jnp.argsort(state.done, stable=True)
@@ -125,7 +122,7 @@ def maximize_each(
         def one(carry: tuple[Array, Climb]) -> tuple[Array, Climb]:
             b, s = carry
             cells = order[jnp.minimum(b * size + jnp.arange(size), n - 1)]
-            new = burst(jax.tree.map(lambda x: x[cells], s), jax.tree.map(lambda x: x[cells], args))
+            new = jax.vmap(step)(jax.tree.map(lambda x: x[cells], s), jax.tree.map(lambda x: x[cells], args))
             return b + 1, jax.tree.map(lambda old, v: old.at[cells].set(v), s, new)
 
         start = (jnp.zeros((), jnp.int32), state)
