@@ -47,7 +47,9 @@ def cross_derivatives(
     if not found.ok[0]:
         name, why = model.reason(found.status[0])
         why = "a derivative is not finite" if found.status[0] == SOLVED else f"{name}: {why}"
-        raise InputError([f"no derivatives at this policy ({why}); choose another policy"], f"the point of {model.name}")
+        raise InputError(
+            [f"no derivatives at this policy ({why}); choose another policy"], f"the point of {model.name}"
+        )
     own = np.abs(np.diagonal(found.curvature[0], axis1=1, axis2=2))
     root = np.sqrt(own[:, :, None] * own[:, None, :])
     normalized = np.divide(found.curvature[0], root, out=np.full_like(root, np.nan), where=root > 0)

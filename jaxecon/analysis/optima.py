@@ -120,7 +120,9 @@ def solve_optima(
     """The best climb at each draw, as NumPy arrays, and the share of its starts that agree."""
     many, cpu = len(points) >= MANY, jax.default_backend() == "cpu"
     run, size = (_many_optima, LARGE) if many else (_few_optima, SMALL)
-    numbers = [np.asarray(x, p_dtype(choice.p, choice.u)) for x in (choice.lo, choice.width, starts, choice.sign / scale, tol)]
+    numbers = [
+        np.asarray(x, p_dtype(choice.p, choice.u)) for x in (choice.lo, choice.width, starts, choice.sign / scale, tol)
+    ]
     reading, block = Reading(choice.model, picks=(choice.objective,)), BLOCK if cpu else size * len(starts)
 
     def optima_of(group: tuple[int, int, int]) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from jaxecon.analysis.batch import Response, _table, _unravel
+from jaxecon.analysis.batch import Response
 from jaxecon.analysis.constrained import (
     TOLERANCE,
     Constraint,
@@ -26,7 +26,7 @@ from jaxecon.analysis.constrained import (
     program_of,
     read_limits,
 )
-from jaxecon.analysis.designs import get_values, inputs_of, name_problems
+from jaxecon.analysis.designs import get_values, inputs_of, name_problems, replace
 from jaxecon.analysis.policies import Choice, choose
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.errors import InputError
@@ -38,18 +38,19 @@ SINGULAR = 1e12
 
 
 @quick_jit
-def _mixed(response: Response, p: Any, u: Any, point: Array, inner: Array, outer: Array) -> tuple[Array, Array, Array]:
-    """Slopes along `inner` [numbers, k] and `outer` [numbers, d], and the mixed second derivatives, `[r, k]`, `[d, r]`, `[d, r, k]`."""
-
-    def along(s: Array, t: Array) -> Array:
-        return response(*_unravel(p, u, point + inner @ s + outer @ t))
+def _mixed(
+    response: Response, inner: tuple[str, ...], outer: tuple[str, ...], p: Any, u: Any
+) -> tuple[Array, Array, Array]:
+    """Slopes by the fields `inner` and `outer`, and the mixed second derivatives: `[r, k]`, `[r, d]`, `[r, k, d]`."""
 
     def first(t: Array) -> tuple[Array, Array]:
-        return jax.jacfwd(lambda s: (along(s, t),) * 2, has_aux=True)(jnp.zeros(inner.shape[1], point.dtype))
+        at = replace(p, u, outer, t)
+        return jax.jacfwd(lambda s: (response(*replace(*at, inner, s)),) * 2, has_aux=True)(get_values(p, u, inner))
 
-    (slope, _), push = jax.linearize(first, jnp.zeros(outer.shape[1], point.dtype))
-    mixed, by_outer = jax.lax.map(push, jnp.eye(outer.shape[1], dtype=point.dtype))
-    return slope, by_outer, mixed
+    t = get_values(p, u, outer)
+    (slope, _), push = jax.linearize(first, t)
+    mixed, by_outer = jax.lax.map(push, jnp.eye(len(outer), dtype=t.dtype))
+    return slope, by_outer.T, jnp.moveaxis(mixed, 0, -1)
 
 
 def optimum_slopes(
@@ -113,23 +114,26 @@ def _slopes(
 ) -> dict[str, Any]:
     """Slopes in natural units at the point `z` of the unit box with scaled multipliers `y`."""
     c, k, m = program.choice, len(z), len(y)
-    point = _table(c.p, c.u, c.names, c.at(z)[None])[:, 0]
-    inner = _table(c.p, c.u, c.names, np.diag(c.width), base=0.0)
-    outer = np.concatenate([inner, _table(c.p, c.u, wanted, np.diag(width), base=0.0)], axis=1)
-    found = _mixed(program.reading, c.p, c.u, point, inner, outer)
+    p, u = replace(c.p, c.u, c.names, jnp.asarray(c.at(z)))
+    slope, by_outer, mixed = (np.asarray(x)[: m + 1] for x in _mixed(program.reading, c.names, wanted, p, u))
+    here = program.look(z[None])
     size = np.append(c.sign * program.scale, program.sizes)
-    slope, by_outer, mixed = (np.asarray(x)[..., : m + 1, :] for x in (found[0], found[1][..., None], found[2]))
-    slope, by_outer, mixed = slope / size[:, None], by_outer[..., 0] / size, mixed / size[:, None]
+    slope = slope * c.width / size[:, None]
+    by_outer = by_outer * width / size[:, None]
+    mixed = mixed * c.width[:, None] * width / size[:, None, None]
     # Lagrangian: rows of the objective and the constraints weighted by (1, -y).
     weights = np.append(1.0, -np.where(np.isfinite(y), y, 0.0))
     gradient = weights @ slope
-    bends = np.einsum("r,drk->dk", weights, mixed)
+    bends, twists = (
+        here.lagrangian(np.where(np.isfinite(y), y, 0.0)[None])[1][0],
+        np.einsum("r,rkd->kd", weights, mixed),
+    )
     at_lo, at_hi = z <= 0, z >= 1
     free = np.flatnonzero(~((at_lo & (gradient <= 0)) | (at_hi & (gradient >= 0))))
     bind = sorted(binding_limits(program, y))
     a = slope[1:][bind][:, free]
-    matrix = np.block([[bends[:k][free][:, free], -a.T], [a, np.zeros((len(bind), len(bind)))]])
-    by_theta = -np.concatenate([bends[k:][:, free].T, by_outer[k:, 1:][:, bind].T])
+    matrix = np.block([[bends[free][:, free], -a.T], [a, np.zeros((len(bind), len(bind)))]])
+    by_theta = -np.concatenate([twists[free], by_outer[1:][bind]])
     by_limit = np.concatenate([np.zeros((len(free), len(bind))), np.eye(len(bind))])
     singular = not np.all(np.isfinite(matrix)) or (matrix.size > 0 and np.linalg.cond(matrix) > SINGULAR)
     right = np.concatenate([by_theta, by_limit], axis=1)
@@ -139,7 +143,7 @@ def _slopes(
     dz[free], dy[bind] = moved[: len(free), :d], moved[len(free) :, :d]
     dz_limit[np.ix_(free, bind)] = moved[: len(free), d:]
     lo, hi = program.ends
-    value = _constraint_values(program, z)
+    value = here.c[0]
     near = np.minimum(np.abs(value - lo), np.abs(value - hi)) < 1e-7
     weak = [j for j in range(m) if near[j] and j not in bind]
     loose = (at_lo | at_hi) & (np.abs(gradient) <= TOLERANCE)
@@ -148,15 +152,11 @@ def _slopes(
         "policy_slope": dz * c.width[:, None] / width,
         "policy_limit_slope": dz_limit * c.width[:, None] / program.sizes,
         "multiplier_slope": dy * unit / program.sizes[:, None] / width,
-        "value_slope": (by_outer[k:] @ weights) * unit / width,
+        "value_slope": (weights @ by_outer) * unit / width,
         "value_limit_slope": y * unit / program.sizes,
         "singular": int(singular),
         "one_sided": int(bool(weak) or bool(np.any(loose))),
     }
-
-
-def _constraint_values(program: Program, z: np.ndarray) -> np.ndarray:
-    return program.look(z[None]).c[0]
 
 
 def _dataset(

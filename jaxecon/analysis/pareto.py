@@ -39,7 +39,9 @@ class _Axes:
     @property
     def sizes(self) -> np.ndarray:
         gap = self.best - self.worst
-        return np.where(gap > 1e-9 * (np.abs(self.best) + np.abs(self.worst)), gap, np.maximum(np.abs(self.best), 1e-12))
+        return np.where(
+            gap > 1e-9 * (np.abs(self.best) + np.abs(self.worst)), gap, np.maximum(np.abs(self.best), 1e-12)
+        )
 
     def look(self, w: np.ndarray, limit_sizes: np.ndarray, z: np.ndarray) -> Local:
         """Goal attainment at `z` [b, k + 1] with directions `w` [b, m]: the last variable is the common gain t, in units of REACH;
@@ -109,7 +111,9 @@ def pareto_surface(
         unit = choice.starts(max(starts, 4), seed)
         corners, payoff = _payoff_table(choice, names, signs, limits, unit)
         if not np.all(np.isfinite(payoff)):
-            raise InputError(["some objective alone has no solution under these constraints"], f"the surface of {model.name}")
+            raise InputError(
+                ["some objective alone has no solution under these constraints"], f"the surface of {model.name}"
+            )
         axes = _Axes(choice, tuple(names), signs, tuple(limits), payoff.min(axis=0), np.diagonal(payoff).copy())
         w = simplex_grid(len(names), divisions)
         w = (w + EDGE) / np.sum(w + EDGE, axis=1, keepdims=True)
@@ -127,7 +131,9 @@ def _payoff_table(
         program = program_of(alone, limits, unit)
         found = maximize_constrained(lambda z, _, at=program.look: at(z), unit, *program.ends)
         good = found.kkt.largest <= TOLERANCE
-        corners.append(found.z[int(np.argmax(np.where(good, found.here.f, -np.inf)))] if good.any() else unit[0] * np.nan)
+        corners.append(
+            found.z[int(np.argmax(np.where(good, found.here.f, -np.inf)))] if good.any() else unit[0] * np.nan
+        )
     z = np.array(corners)
     found = evaluate_jets(Reading(choice.model, picks=tuple(names)), choice.p, choice.u, choice.names, choice.at(z))
     return z, np.where(found.ok[:, None], signs * found.value, np.nan)
@@ -149,7 +155,9 @@ def _trace(axes: _Axes, w: np.ndarray, corners: np.ndarray, unit: np.ndarray) ->
         np.concatenate([np.zeros(m), lo]), np.concatenate([np.full(m, np.inf), hi]), tol=TOLERANCE / 10,
     )  # fmt: skip
     good = np.where(found.kkt.largest <= TOLERANCE, found.here.f, -np.inf).reshape(d, s)
-    rank = np.where(np.isfinite(good).any(axis=1), np.argmax(good, axis=1), np.argmin(found.kkt.largest.reshape(d, s), axis=1))
+    rank = np.where(
+        np.isfinite(good).any(axis=1), np.argmax(good, axis=1), np.argmin(found.kkt.largest.reshape(d, s), axis=1)
+    )
     return found, rank + s * np.arange(d)
 
 
@@ -162,7 +170,9 @@ def _dataset(axes: _Axes, w: np.ndarray, traced: tuple[Solution, np.ndarray], se
     share = (y - axes.worst) / axes.sizes
     on = nondominated(share)
     fields = c.model.fields
-    variables: dict[str, Any] = {n: ("point", axes.signs[j] * y[:, j], field_attributes(fields[n])) for j, n in enumerate(names)}
+    variables: dict[str, Any] = {
+        n: ("point", axes.signs[j] * y[:, j], field_attributes(fields[n])) for j, n in enumerate(names)
+    }
     variables |= {
         "policy": (("point", "instrument"), c.at(z), {"doc": "instruments at each point"}),
         "direction": (("point", "objective"), w, {"units": "1"}),

@@ -142,7 +142,9 @@ def policy_plan(
     kind, name, record = find_layer(model, layer)
     problems += name_problems([rule], RULES, "rule")
     if kind != "dynamics":
-        problems.append(f"{layer!r} is no dynamic layer of {model.name}; name one of {', '.join(model.dynamics) or 'none'}")
+        problems.append(
+            f"{layer!r} is no dynamic layer of {model.name}; name one of {', '.join(model.dynamics) or 'none'}"
+        )
         raise InputError(problems, f"the plan for {model.name}")
     known = {n: f for n, f in fields_of(record.Result).items() if f.dims != (n,)}
     if isinstance(objective, str):
@@ -156,7 +158,9 @@ def policy_plan(
         problems.append(f"states apply to the rule 'feedback' only, not to {rule!r}")
     for what, value, low, high in (("discount", discount, 0.0, 1.0), ("reach", reach, 0.0, np.inf)):
         if not (isinstance(value, (int, float)) and low < value <= high):
-            problems.append(f"{what} = {value!r} must be above {low:g}" + (f" and at most {high:g}" if high < np.inf else ""))
+            problems.append(
+                f"{what} = {value!r} must be above {low:g}" + (f" and at most {high:g}" if high < np.inf else "")
+            )
     horizon, steps = record.horizon if horizon is None else horizon, record.steps if steps is None else steps
     if not (isinstance(horizon, (int, float)) and np.isfinite(horizon) and horizon > 0):
         problems.append(f"horizon = {horizon!r} must be a positive number")

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxecon.analysis.batch import Response, _table, _unravel, chunks_of, padded
-from jaxecon.analysis.designs import get_values, name_problems, quasi_random, range_problem, resolve
+from jaxecon.analysis.designs import get_values, name_problems, quasi_random, range_problem, replace, resolve
 from jaxecon.core.compiling import quick_jit, wide_jit
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import SOLVED, Model, evaluate_pure, precision_of
@@ -58,10 +58,11 @@ def jet(f: Callable[[Array], Array], x: Float[Array, " k"]) -> tuple[Array, Arra
     return value, slope, curvature
 
 
-def _jets(response: Response, p: Any, u: Any, table: Array, directions: Array) -> tuple[Array, Array, Array]:
-    def one(point: Array) -> tuple[Array, Array, Array]:
-        origin = jnp.zeros(directions.shape[1], point.dtype)
-        return jet(lambda s: response(*_unravel(p, u, point + directions @ s)), origin)
+def _jets(response: Response, along: tuple[str, ...], p: Any, u: Any, table: Array) -> tuple[Array, Array, Array]:
+    def one(row: Array) -> tuple[Array, Array, Array]:
+        point = _unravel(p, u, row)
+        # Only the named fields move: the derivative of a root then has as many columns as there are names.
+        return jet(lambda x: response(*replace(*point, along, x)), get_values(*point, along))
 
     return jax.vmap(one, in_axes=1)(table)
 
@@ -84,7 +85,7 @@ def evaluate_jets(
     **Arguments**
 
     - `names`, `vectors`: fields that differ between the points, `[n, len(names)]`, in their own units.
-    - `along`: fields to differentiate by, default `names`. One program serves any choice of as many fields.
+    - `along`: fields to differentiate by, default `names`. One program serves any number of points.
     - `study`: points of the whole study; it decides how well the program is compiled.
     """
     along = tuple(names if along is None else along)
@@ -92,10 +93,9 @@ def evaluate_jets(
     size = FEW if len(vectors) <= 4 * FEW else WIDE
     parts = []
     with precision_of(p):
-        directions = _table(p, u, along, np.eye(len(along)), base=0.0)
         for _, start, stop in chunks_of(len(vectors), size):
             table = _table(p, u, tuple(names), padded(vectors[start:stop], size))
-            found = jax.device_get(run(response, p, u, table, directions))
+            found = jax.device_get(run(response, along, p, u, table))
             parts.append([np.asarray(x)[: stop - start] for x in found])
     value, slope, curvature = (np.concatenate(x) for x in zip(*parts, strict=True))
     status = value[:, -1].astype(int)

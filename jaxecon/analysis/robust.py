@@ -177,7 +177,11 @@ def _dataset(worlds: _Worlds, found: Solution, temperature: float, keep: np.ndar
     variables: dict[str, Any] = {
         "policy": ("instrument", c.at(found.z[best]), {"doc": "instruments of the robust policy"}),
         "robust": ("draw", unit * f[0], about | {"doc": f"{c.objective} under the robust policy"}),
-        "given": ("draw", np.where(ok[1], unit * f[1], np.nan), about | {"doc": f"{c.objective} under the given policy"}),
+        "given": (
+            "draw",
+            np.where(ok[1], unit * f[1], np.nan),
+            about | {"doc": f"{c.objective} under the given policy"},
+        ),
         "criteria": (("rule", "criterion"), np.array(table) * factor, about),
         "kkt_residual": ((), float(found.kkt.largest[best]), {"units": "1"}),
         "gap": ((), misses[worlds.criterion] * temperature * worlds.scale, about),

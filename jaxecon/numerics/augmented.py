@@ -161,7 +161,7 @@ def _descend(
         at = here.put(look(trial[rows], rows), rows)
         new, new_slope, new_hessian = merit(at)
         noise = NOISE * (1 + np.abs(np.where(np.isfinite(value), value, 0.0)))
-        drop = np.where(np.isfinite(new), value - new, -np.inf)
+        drop = np.where(np.isfinite(new), value - np.where(np.isfinite(new), new, 0.0), -np.inf)
         expected = -1e-4 * np.sum(slope * (trial - z), axis=1)
         # Near the minimum values differ by round-off only: there the residual decides.
         closer = (np.abs(drop) <= noise) & (np.max(np.abs(projected_gradient(trial, -new_slope)), axis=1) < size)
