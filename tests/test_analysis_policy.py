@@ -77,7 +77,7 @@ def test_what_cannot_be_met_is_said():
 def test_a_saddle_is_not_called_an_optimum():
     """f = z_2^2 - z_1^2 shifted: the first-order conditions hold at the center, where f rises along z_2."""
     h = np.diag([-2.0, 2.0])
-    curvatures, basis, free = critical_curvatures(
+    curvatures, _, free = critical_curvatures(
         np.array([0.5, 0.5]), np.zeros(2), h, np.zeros((1, 2)), np.array([False]), 1e-8
     )
     assert curvatures.tolist() == [-2.0, 2.0] and free.all()

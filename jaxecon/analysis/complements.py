@@ -159,7 +159,7 @@ def _split_dataset(
 ) -> xr.Dataset:
     k = len(choice.names)
     gain = value - value[0]
-    place = {tuple(np.flatnonzero(m)): i for i, m in enumerate(members)}
+    place = {tuple(j for j in range(k) if m[j]): i for i, m in enumerate(members.tolist())}
     everyone = tuple(range(k))
     alone = np.array([gain[place[(i,)]] for i in range(k)])
     last = np.array([gain[-1] - gain[place[tuple(j for j in everyone if j != i)]] for i in range(k)])

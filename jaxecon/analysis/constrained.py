@@ -90,13 +90,12 @@ def read_limits(model: Model, constraints: Mapping[str, Any]) -> tuple[list[Limi
     """Constraints after validation, or what is wrong with them."""
     limits, problems = [], []
     for name, given in constraints.items():
-        parts = tuple(given) if isinstance(given, (tuple, list)) else (given,)
-        function = parts[0] if len(parts) == 3 and callable(parts[0]) else None
-        ends = parts[1:] if function else parts
-        if function is None:
+        parts: tuple[Any, ...] = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+        pick: Any = parts[0] if len(parts) == 3 and callable(parts[0]) else name
+        if pick is name:
             problems += name_problems([name], fields_of(model.Outcomes), f"outcome of {model.name}")
         try:
-            lo, hi = ends
+            lo, hi = parts if pick is name else parts[1:]
             lo, hi = -np.inf if lo is None else float(lo), np.inf if hi is None else float(hi)
         except (TypeError, ValueError):
             problems.append(
@@ -107,7 +106,7 @@ def read_limits(model: Model, constraints: Mapping[str, Any]) -> tuple[list[Limi
             problems.append(f"the constraint {name!r} is empty: lo = {lo:g} must not exceed hi = {hi:g}")
         elif np.isinf(lo) and np.isinf(hi):
             problems.append(f"the constraint {name!r} limits nothing; give lo or hi")
-        limits.append(Limit(name, function or name, lo, hi))
+        limits.append(Limit(name, pick, lo, hi))
     return limits, problems
 
 

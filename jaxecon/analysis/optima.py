@@ -90,7 +90,7 @@ def _optima(
 
     def look(z: Array, cell: Array) -> tuple[Array, Array, Array]:
         world = jax.tree.map(lambda x: x[cell // s], worlds)
-        return jet(lambda z: factor * response(*replace(*world, names, lo + width * z))[0], z)
+        return jet(lambda z: factor * response(*replace(world[0], world[1], names, lo + width * z))[0], z)
 
     ends = maximize_each(look, jnp.tile(starts, (n, 1)), jnp.arange(n * s), tol=tol, block=block)
     ends = jax.tree.map(lambda x: x.reshape(n, s, *x.shape[1:]), ends)
@@ -190,7 +190,7 @@ def optimal_policies(
     variables: dict[str, Any] = {
         "policy": (
             ("draw", "instrument"),
-            np.where(solved[:, None], choice.at(top.z), np.nan),
+            np.where(solved[:, None], choice.at(np.asarray(top.z)), np.nan),
             {"doc": "best instruments"},
         ),
         "value": (

@@ -96,7 +96,7 @@ def optimum_slopes(
     )  # fmt: skip
     with jax.enable_x64(True):
         program = program_of(choice, limits, choice.starts(starts, seed))
-        y = np.array(list(found.multipliers.values())) * choice.sign * program.sizes / program.scale
+        y = np.asarray([*found.multipliers.values()], float) * choice.sign * program.sizes / program.scale
         z = (np.array(list(found.values.values())) - choice.lo) / choice.width
         width = np.array([(lambda b: b[1] - b[0])(known[n].box or (0.0, 1.0)) for n in wanted])
         slopes = _slopes(program, z, y, tuple(wanted), width)
@@ -141,7 +141,7 @@ def _slopes(
     d = len(wanted)
     dz, dz_limit, dy = np.zeros((k, d)), np.zeros((k, m)), np.zeros((m, d))
     dz[free], dy[bind] = moved[: len(free), :d], moved[len(free) :, :d]
-    dz_limit[np.ix_(free, bind)] = moved[: len(free), d:]
+    dz_limit[free[:, None], np.array(bind, int)] = moved[: len(free), d:]
     lo, hi = program.ends
     value = here.c[0]
     near = np.minimum(np.abs(value - lo), np.abs(value - hi)) < 1e-7

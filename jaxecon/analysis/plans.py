@@ -161,15 +161,16 @@ def policy_plan(
             problems.append(
                 f"{what} = {value!r} must be above {low:g}" + (f" and at most {high:g}" if high < np.inf else "")
             )
-    horizon, steps = record.horizon if horizon is None else horizon, record.steps if steps is None else steps
-    if not (isinstance(horizon, (int, float)) and np.isfinite(horizon) and horizon > 0):
+    span_of_time: Any = record.horizon if horizon is None else horizon
+    count: Any = record.steps if steps is None else steps
+    if not (isinstance(span_of_time, (int, float)) and np.isfinite(span_of_time) and span_of_time > 0):
         problems.append(f"horizon = {horizon!r} must be a positive number")
-    problems += count_problems(steps=steps, iterations=iterations, **({} if pieces is None else {"pieces": pieces}))
+    problems += count_problems(steps=count, iterations=iterations, **({} if pieces is None else {"pieces": pieces}))
     if problems or choice is None:
         raise InputError(problems, f"the plan for {model.name}")
     with jax.enable_x64(True):
-        time = jnp.linspace(0.0, float(horizon), steps + 1)
-        pieces = 1 if rule == "constant" else min(pieces or steps + 1, steps + 1)
+        time = jnp.linspace(0.0, float(span_of_time), count + 1)
+        pieces = 1 if rule == "constant" else min(pieces or count + 1, count + 1)
         if rule == "path" and not _takes_paths(record, choice.p, choice.u, choice.names, time):
             raise InputError([f"the layer {name!r} takes no paths of {', '.join(choice.names)}; use rule='constant'"],
                              f"the plan for {model.name}")  # fmt: skip
@@ -187,7 +188,7 @@ def policy_plan(
         )  # fmt: skip
         path, plan, x, value, given, slope = jax.device_get(found)
     about = provenance(
-        model, layer=name, rule=rule, discount=discount, horizon=horizon, steps=steps, pieces=pieces,
+        model, layer=name, rule=rule, discount=discount, horizon=span_of_time, steps=count, pieces=pieces,
         objective=objective if isinstance(objective, str) else getattr(objective, "__name__", "a function"),
         maximize=maximize, iterations=iterations, bounds=choice.ranges,
         params=settings(choice.p), policy=settings(choice.u),

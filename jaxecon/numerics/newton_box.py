@@ -61,7 +61,7 @@ def ascent(bend: Float[Array, "k k"], slope: Float[Array, " k"], free: Float[Arr
     return free * jnp.stack(x)
 
 
-def advance(look: Callable[[Array], tuple[Array, Array, Array]], c: Climb, tol: float, most: int) -> Climb:
+def advance(look: Callable[[Array], tuple[Array, Array, Array]], c: Climb, tol: float | Array, most: int) -> Climb:
     """One projected Newton step; `look(z)` gives value, gradient and Hessian. A step that does not gain is shortened."""
     held = ((c.z <= NEAR) & (c.slope <= 0)) | ((c.z >= 1 - NEAR) & (c.slope >= 0))
     free = jnp.where(held, 0.0, 1.0).astype(c.z.dtype)
@@ -95,7 +95,7 @@ def maximize_each(
     z0: Float[Array, "n k"],
     args: PyTree,
     *,
-    tol: float,
+    tol: float | Array,
     steps: int = 60,
     block: int = 256,
 ) -> Climb:

@@ -9,7 +9,7 @@ With a temperature T every aggregate is smooth, and as T falls it goes to the ex
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -38,7 +38,7 @@ def cvar(f: np.ndarray, w: np.ndarray, share: float, temperature: float) -> Smoo
     def excess(t: float) -> float:
         return float(w @ expit((t - f) / T)) - share
 
-    t = brentq(excess, f.min() - 60 * T, f.max() + 60 * T, xtol=1e-14, rtol=1e-14)
+    t: Any = brentq(excess, f.min() - 60 * T, f.max() + 60 * T, xtol=1e-14)
     tail = expit((t - f) / T)
     weights = w * tail / share
     short = w * tail * (1 - tail) / (share * T)
