@@ -95,7 +95,8 @@ def read_limits(model: Model, constraints: Mapping[str, Any]) -> tuple[list[Limi
         if pick is name:
             problems += name_problems([name], fields_of(model.Outcomes), f"outcome of {model.name}")
         try:
-            lo, hi = parts if pick is name else parts[1:]
+            ends: Any = parts if pick is name else parts[1:]
+            lo, hi = ends
             lo, hi = -np.inf if lo is None else float(lo), np.inf if hi is None else float(hi)
         except (TypeError, ValueError):
             problems.append(

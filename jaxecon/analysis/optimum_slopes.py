@@ -97,7 +97,7 @@ def optimum_slopes(
     with jax.enable_x64(True):
         program = program_of(choice, limits, choice.starts(starts, seed))
         y = np.asarray([*found.multipliers.values()], float) * choice.sign * program.sizes / program.scale
-        z = (np.array(list(found.values.values())) - choice.lo) / choice.width
+        z = (np.asarray([*found.values.values()], float) - choice.lo) / choice.width
         width = np.array([(lambda b: b[1] - b[0])(known[n].box or (0.0, 1.0)) for n in wanted])
         slopes = _slopes(program, z, y, tuple(wanted), width)
         given = np.asarray(get_values(choice.p, choice.u, wanted), float)
