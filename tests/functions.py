@@ -99,3 +99,30 @@ def _kink(p, u):
 
 
 KINK = _model("kink", Unit, Levers, Y, _kink)
+
+
+class Costs(eqx.Module):
+    c0: Array = parameter(1.0, unit="1", doc="first cost", bounds=(0.1, 3.0))
+    c1: Array = parameter(1.0, unit="1", doc="second cost", bounds=(0.1, 3.0))
+    c2: Array = parameter(1.0, unit="1", doc="third cost", bounds=(0.1, 3.0))
+
+
+class Three(eqx.Module):
+    x: Array = instrument(0.0, unit="1", doc="first", bounds=(-2.0, 2.0))
+    y: Array = instrument(0.0, unit="1", doc="second", bounds=(-2.0, 2.0))
+    v: Array = instrument(0.0, unit="1", doc="third", bounds=(-2.0, 2.0))
+
+
+class Two(eqx.Module):
+    welfare: Array = outcome(unit="1", doc="a concave benefit with complements less convex costs")
+    second: Array = outcome(unit="1", doc="a convex burden")
+
+
+def _levers(p, u):
+    """x and y are complements, x and v substitutes, y and v neither."""
+    benefit = 2 * u.x + 1.5 * u.y + u.v + 0.5 * u.x * u.y - 0.4 * u.x * u.v
+    cost = p.c0 * u.x**2 + p.c1 * u.y**2 + p.c2 * u.v**2 + 0.1 * (u.x**4 + u.y**4 + u.v**4)
+    return benefit - cost, jnp.exp(u.x) * 0.5 + u.v**2 + 0.2 * u.y
+
+
+LEVERS = _model("levers", Costs, Three, Two, _levers)

@@ -16,11 +16,11 @@ from jaxecon.analysis.designs import (
     get_values,
     name_problems,
     quasi_random,
-    range_problem,
     replace,
     resolve,
     seed_problems,
 )
+from jaxecon.analysis.policies import instrument_problems
 from jaxecon.core.errors import InputError
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import SOLVED, Model
@@ -33,8 +33,11 @@ class OptimumStatus(enum.Enum):
 
     OPTIMAL = "first-order conditions hold, no instrument at a bound"
     AT_BOUND = "first-order conditions hold with an instrument at a bound"
+    CONSTRAINED = "first-order conditions hold with a constraint that binds"
     AT_CLIFF = "the outcome jumps for the worse right beside this point, towards which it improves: no first-order condition can hold"
     NOT_CONVERGED = "the search stopped before the first-order conditions held; raise steps or starts"
+    SADDLE = "first-order conditions hold, but the value still rises to second order in some allowed direction"
+    INFEASIBLE = "no start met the constraints; relax them, widen the bounds or raise starts"
     NOT_SOLVED = "the model solved at no start; check the parameters and bounds"
 
 
@@ -208,20 +211,10 @@ def optimize(
     p, u = resolve(model, params, policy, precision)
     names = (instruments,) if isinstance(instruments, str) else tuple(instruments)
     goal = objective or model.objective
-    known = fields_of(model.Policy)
-    problems = name_problems(names, known, f"instrument of {model.name}")
-    problems += name_problems([goal], fields_of(model.Outcomes), f"outcome of {model.name}")
+    known, bounds = fields_of(model.Policy), dict(bounds or {})
+    problems = instrument_problems(model, names, goal, u, bounds)
     problems += name_problems([method], ("adam", "lbfgs"), "method of optimization")
     problems += count_problems(starts=starts, steps=steps) + seed_problems(seed)
-    if not names:
-        problems.append("no instrument is named; name at least one")
-    bounds = dict(bounds or {})
-    problems += [
-        f"the bounds of {n!r} are given, but it is not among the instruments" for n in bounds if n not in names
-    ]
-    problems += [w for n in bounds if n in known and n in names and (w := range_problem(known[n], bounds[n]))]
-    problems += [f"{n} is a path in the given policy; optimize a scalar" for n in names
-                 if n in known and np.ndim(getattr(u, n)) > 0]  # fmt: skip
     if problems:
         raise InputError(problems, f"the optimization of {model.name}")
     ranges = {n: (float(bounds.get(n, known[n].bounds)[0]), float(bounds.get(n, known[n].bounds)[1])) for n in names}

@@ -1,0 +1,218 @@
+"""The best policy in very many worlds at once: an optimum at each draw of the parameters, in one compiled program."""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from jaxecon.analysis.batch import Response, _table, _unravel, chunks_of, p_dtype, padded
+from jaxecon.analysis.constrained import program_of
+from jaxecon.analysis.designs import (
+    Draws,
+    count_problems,
+    inputs_of,
+    name_problems,
+    prior_draws,
+    replace,
+    seed_problems,
+)
+from jaxecon.analysis.policies import MANY, Choice, Reading, choose, jet
+from jaxecon.core.compiling import quick_jit, wide_jit
+from jaxecon.core.errors import InputError
+from jaxecon.core.model import Model, precision_of
+from jaxecon.core.results import as_attributes, field_attributes, provenance, settings
+from jaxecon.numerics.augmented import maximize_constrained
+from jaxecon.numerics.newton_box import Climb, maximize_each
+
+# Draws of one call: of a small study, which waits for compilation, and of a large one.
+SMALL, LARGE = 256, 16_384
+# Cells side by side on a CPU; a GPU takes all of a call.
+BLOCK = 256
+STATUS = ("OPTIMAL", "AT_BOUND", "NOT_CONVERGED", "NOT_SOLVED")
+
+
+def draw_table(
+    model: Model, draws: Any, seed: int, params: Any, policy: Any, chosen: Sequence[str]
+) -> tuple[tuple[str, ...], np.ndarray, list[str]]:
+    """Names and points `[n, d]` of draws given as a number (of the prior), `Draws`, or a mapping from names to values `[n]`."""
+    if isinstance(draws, (int, np.integer)) and not isinstance(draws, bool):
+        problems = count_problems(draws=draws) + seed_problems(seed)
+        if problems:
+            return (), np.zeros((0, 0)), problems
+        draws = prior_draws(model, int(draws), seed, params=params, policy=policy)
+    if isinstance(draws, Draws):
+        draws = dict(zip(draws.names, draws.points.T, strict=True))
+    if not isinstance(draws, Mapping) or not draws:
+        return (
+            (),
+            np.zeros((0, 0)),
+            [f"draws must be a number, Draws, or a mapping from parameters to values, not {draws!r}"],
+        )
+    known = {n: f for n, f in inputs_of(model).items() if f.kind == "real"}
+    problems = name_problems(draws, known, f"real parameter or instrument of {model.name}")
+    problems += [f"{n!r} is chosen and cannot be drawn too" for n in draws if n in chosen]
+    columns = {}
+    for n, values in draws.items():
+        try:
+            columns[n] = np.asarray(values, float)
+        except (TypeError, ValueError):
+            problems.append(f"the draws of {n!r} are not numbers; give one value a draw")
+            continue
+        if columns[n].ndim != 1 or len(columns[n]) == 0 or not np.all(np.isfinite(columns[n])):
+            problems.append(f"the draws of {n!r} must be a list of finite numbers, one a draw")
+        elif n in known and (columns[n].min() < known[n].bounds[0] or columns[n].max() > known[n].bounds[1]):
+            lo, hi = known[n].bounds
+            problems.append(f"some draws of {n!r} leave its bounds [{lo:g}, {hi:g}]")
+    lengths = {n: x.shape for n, x in columns.items()}
+    if len(set(lengths.values())) > 1:
+        problems.append(f"the draws differ in length: {', '.join(f'{n} {s}' for n, s in lengths.items())}")
+    if problems:
+        return (), np.zeros((0, 0)), problems
+    return tuple(columns), np.stack(list(columns.values()), axis=1), []
+
+
+def _optima(
+    response: Response, names: tuple[str, ...], block: int, p: Any, u: Any, table: Array, lo: Array, width: Array,
+    starts: Array, factor: Array, tol: Array,
+) -> tuple[Climb, Array]:  # fmt: skip
+    """Best climb of each draw (columns of `table`) over the starts, and the share of its starts that reach that value.
+
+    Only the instruments move inside a climb: the derivative of a root then costs as many columns as there are instruments.
+    """
+    worlds = jax.vmap(lambda row: _unravel(p, u, row), in_axes=1)(table)
+    n, s = table.shape[1], len(starts)
+
+    def look(z: Array, cell: Array) -> tuple[Array, Array, Array]:
+        world = jax.tree.map(lambda x: x[cell // s], worlds)
+        return jet(lambda z: factor * response(*replace(world[0], world[1], names, lo + width * z))[0], z)
+
+    ends = maximize_each(look, jnp.tile(starts, (n, 1)), jnp.arange(n * s), tol=tol, block=block)
+    ends = jax.tree.map(lambda x: x.reshape(n, s, *x.shape[1:]), ends)
+    best = jnp.argmax(ends.value, axis=1)
+    top = jax.tree.map(lambda x: x[jnp.arange(n), best], ends)
+    close = jnp.abs(ends.value - top.value[:, None]) <= 1e-6
+    return top, jnp.mean(close, axis=1, dtype=lo.dtype)
+
+
+_few_optima, _many_optima = quick_jit(_optima, effort=1), wide_jit(_optima)
+
+
+def common_starts(choice: Choice, starts: int, seed: int) -> tuple[np.ndarray, float]:
+    """Starts of every draw in the unit box `[starts, k]`: the optimum at the given parameters, then scrambled Sobol points; and the
+    size of the objective over the starts there, in which residuals are measured."""
+    unit = choice.starts(max(starts, 8), seed)
+    program = program_of(choice, (), unit)
+    found = maximize_constrained(lambda z, _: program.look(z), unit, *program.ends)
+    ok = np.isfinite(found.here.f)
+    first = found.z[int(np.argmax(np.where(ok, found.here.f, -np.inf)))] if ok.any() else unit[0]
+    return np.concatenate([first[None], unit[1:starts]]), program.scale
+
+
+def solve_optima(
+    choice: Choice, names: tuple[str, ...], points: np.ndarray, starts: np.ndarray, scale: float, tol: float
+) -> tuple[Climb, np.ndarray]:
+    """The best climb at each draw, as NumPy arrays, and the share of its starts that agree."""
+    many, cpu = len(points) >= MANY, jax.default_backend() == "cpu"
+    run, size = (_many_optima, LARGE) if many else (_few_optima, SMALL)
+    numbers = [
+        np.asarray(x, p_dtype(choice.p, choice.u)) for x in (choice.lo, choice.width, starts, choice.sign / scale, tol)
+    ]
+    reading, block = Reading(choice.model, picks=(choice.objective,)), BLOCK if cpu else size * len(starts)
+
+    def optima_of(group: tuple[int, int, int]) -> Any:
+        _, first, last = group
+        with precision_of(choice.p):
+            table = _table(choice.p, choice.u, names, padded(points[first:last], size))
+            found = jax.device_get(run(reading, choice.names, block, choice.p, choice.u, table, *numbers))
+        return jax.tree.map(lambda x: x[: last - first], found)
+
+    # The first group alone, lest two threads compile the same; then two side by side: a compiled call keeps one core busy.
+    groups = list(chunks_of(len(points), size))
+    parts = [optima_of(groups[0])]
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 2) if cpu else 1) as pool:
+        parts += pool.map(optima_of, groups[1:])
+    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
+
+
+def optimal_policies(
+    model: Model,
+    instruments: Sequence[str],
+    draws: Any = 1024,
+    *,
+    objective: str | None = None,
+    params: Any = None,
+    policy: Any = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    starts: int = 1,
+    seed: int = 0,
+    maximize: bool = True,
+    tolerance: float | None = None,
+    precision: str = "float64",
+) -> xr.Dataset:
+    """The best policy at each of many draws of the parameters.
+
+    **Arguments**
+
+    - `draws`: how many draws of the prior box, or `Draws`, or a mapping from parameters to values `[n]` (of a posterior, say).
+    - `starts`: climbs of each draw: the first from the best policy at `params`, the others from scrambled Sobol points.
+    - `tolerance`: of the projected gradient, instruments in units of their range and the objective in units of `scale`, its
+      size over the starts at `params`; default 1e-9, in float32 1e-3. The rest as in `optimize`.
+
+    Projected Newton with exact second derivatives, all draws in one program. **Returns** a dataset by `draw` and `instrument`:
+    `policy`, `value`, `kkt_residual`, `status` (0 optimal, 1 at a bound, 2 not converged, 3 not solved), `steps`, `agreement` (share of the starts
+    that reach the value within 1e-6 of `scale`), and the drawn parameters. A draw that fails harms no other. Raises `InputError`.
+    """
+    choice, problems = choose(model, instruments, objective, params, policy, bounds, maximize, precision)
+    chosen = [instruments] if isinstance(instruments, str) else list(instruments)
+    problems += count_problems(starts=starts) + seed_problems(seed)
+    tol = (1e-9 if precision == "float64" else 1e-3) if tolerance is None else tolerance
+    if not (isinstance(tol, (int, float)) and 0 < tol < 1):
+        problems.append(f"tolerance = {tolerance!r} must be a number between 0 and 1")
+    names, points, more = draw_table(model, draws, seed, params, policy, chosen)
+    problems += more
+    if problems or choice is None:
+        raise InputError(problems, f"the optima of {model.name}")
+    with jax.enable_x64(precision == "float64"):
+        unit, scale = common_starts(choice, starts, seed)
+        top, agreement = solve_optima(choice, names, points, unit, scale, tol)
+    solved = np.isfinite(top.value)
+    kkt = np.where(solved, np.max(np.abs(np.clip(top.z + top.slope, 0.0, 1.0) - top.z), axis=1), np.nan)
+    held = np.any((top.z <= 0) | (top.z >= 1), axis=1)
+    status = np.where(~solved, 3, np.where(kkt <= tol, np.where(held, 1, 0), 2))
+    fields = model.fields
+    unit_of = fields[choice.objective].unit
+    variables: dict[str, Any] = {
+        "policy": (
+            ("draw", "instrument"),
+            np.where(solved[:, None], choice.at(np.asarray(top.z)), np.nan),
+            {"doc": "best instruments"},
+        ),
+        "value": (
+            "draw",
+            np.where(solved, choice.sign * scale * top.value, np.nan),
+            {"units": unit_of, "doc": choice.objective},
+        ),
+        "kkt_residual": ("draw", kkt, {"units": "1", "doc": "largest entry of the projected gradient"}),
+        "status": ("draw", status, {"flag_values": list(range(len(STATUS))), "flag_meanings": " ".join(STATUS)}),
+        "steps": ("draw", np.asarray(top.steps), {"doc": "evaluations of the climb that counts"}),
+        "agreement": ("draw", np.asarray(agreement), {"units": "1"}),
+    }
+    variables |= {n: ("draw", points[:, j], field_attributes(fields[n])) for j, n in enumerate(names)}
+    coords = {
+        "instrument": list(choice.names),
+        "unit": ("instrument", [fields[n].unit for n in choice.names]),
+        "draw": np.arange(len(points)),
+    }
+    record = provenance(
+        model, seed=seed, precision=precision, method="projected Newton", objective=choice.objective,
+        maximize=maximize, starts=starts, scale=scale, tolerance=tol, bounds=choice.ranges,
+        params=settings(choice.p), policy=settings(choice.u),
+    )  # fmt: skip
+    counts = {name: int(np.sum(status == code)) for code, name in enumerate(STATUS)}
+    return xr.Dataset(variables, coords=coords, attrs=as_attributes(record | {"counts": counts}))

@@ -1,0 +1,131 @@
+r"""Maximize a smooth function of a few variables on the unit box for very many cells at once: projected Newton in one program.
+
+Each cell steps by its exact gradient and Hessian; the linear algebra is written out. Cells that have arrived leave the queue: the
+others are gathered into full blocks before every step, so that a batch pays for its hard cells only.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+# A variable so near to a bound that the gradient points out of it is held there.
+NEAR = 1e-8
+
+
+class Climb(eqx.Module):
+    """One cell: point of the unit box, value (-inf: failed), derivatives, step length, steps taken, whether it has ended."""
+
+    z: Float[Array, " k"]
+    value: Float[Array, ""]
+    slope: Float[Array, " k"]
+    bend: Float[Array, "k k"]
+    scale: Float[Array, ""]
+    steps: Int[Array, ""]
+    done: Bool[Array, ""]
+
+    @property
+    def kkt(self) -> Float[Array, ""]:
+        """Largest entry of the projected gradient, infinite where the cell failed."""
+        return jnp.where(jnp.isfinite(self.value), projected(self.z, self.slope), jnp.inf)
+
+
+def projected(z: Float[Array, " k"], slope: Float[Array, " k"]) -> Float[Array, ""]:
+    r"""$\max |P(z + \nabla f) - z|$ on the unit box."""
+    return jnp.max(jnp.abs(jnp.clip(z + slope, 0.0, 1.0) - z))
+
+
+def ascent(bend: Float[Array, "k k"], slope: Float[Array, " k"], free: Float[Array, " k"]) -> Float[Array, " k"]:
+    """Newton's direction on the free variables by a written-out factorization $-H = L D L^T$; a pivot that is not positive
+    counts by its size, so that the direction always rises."""
+    k = slope.shape[0]
+    a = [[-bend[i, j] * free[i] * free[j] + (1.0 - free[i] if i == j else 0.0) for j in range(k)] for i in range(k)]
+    floor = 1e-9 * jnp.max(jnp.abs(bend)) + 1e-12
+    lower: list[list[Array]] = [[] for _ in range(k)]
+    pivots: list[Array] = []
+    for j in range(k):
+        raw = a[j][j] - sum(lower[j][m] ** 2 * pivots[m] for m in range(j))
+        pivots.append(jnp.maximum(jnp.abs(raw), floor))
+        for i in range(j + 1, k):
+            below = a[i][j] - sum(lower[i][m] * lower[j][m] * pivots[m] for m in range(j))
+            lower[i].append(below / pivots[j])
+    y: list[Array] = []
+    for i in range(k):
+        y.append(slope[i] * free[i] - sum(lower[i][m] * y[m] for m in range(i)))
+    x = [y[i] / pivots[i] for i in range(k)]
+    for i in reversed(range(k)):
+        x[i] = x[i] - sum(lower[m][i] * x[m] for m in range(i + 1, k))
+    return free * jnp.stack(x)
+
+
+def advance(look: Callable[[Array], tuple[Array, Array, Array]], c: Climb, tol: float | Array, most: int) -> Climb:
+    """One projected Newton step; `look(z)` gives value, gradient and Hessian. A step that does not gain is shortened."""
+    held = ((c.z <= NEAR) & (c.slope <= 0)) | ((c.z >= 1 - NEAR) & (c.slope >= 0))
+    free = jnp.where(held, 0.0, 1.0).astype(c.z.dtype)
+    step = ascent(c.bend, c.slope, free)
+    step = step * jnp.minimum(1.0, 0.5 / jnp.maximum(jnp.max(jnp.abs(step)), 1e-30))
+    first = c.steps == 0
+    trial = jnp.where(first, c.z, jnp.clip(jnp.where(held, jnp.round(c.z), c.z + c.scale * step), 0.0, 1.0))
+    value, slope, bend = lax.optimization_barrier(look(trial))
+    ok = jnp.isfinite(value) & jnp.all(jnp.isfinite(slope)) & jnp.all(jnp.isfinite(bend))
+    here = jnp.where(jnp.isfinite(c.value), c.value, 0.0)
+    noise = 500 * jnp.finfo(value.dtype).eps * (1 + jnp.abs(here))
+    gain = value - here
+    rises = gain > jnp.maximum(1e-4 * jnp.sum(c.slope * (trial - c.z)), noise)
+    # Near the maximum values differ by round-off only: there the residual decides.
+    settles = (jnp.abs(gain) <= noise) & (projected(trial, slope) < projected(c.z, c.slope))
+    moved = ok & (rises | settles | first)
+    scale = jnp.where(moved, jnp.minimum(1.0, 4 * c.scale), 0.25 * c.scale)
+
+    def pick(new: Array, old: Array) -> Array:
+        return jnp.where(moved, new, old)
+
+    z, value = pick(trial, c.z), pick(value, c.value)
+    slope, bend = pick(slope, c.slope), pick(bend, c.bend)
+    ended = (projected(z, slope) <= tol) | (scale < NEAR) | (c.steps >= most) | ~jnp.isfinite(value)
+    after = Climb(z, value, slope, bend, scale, c.steps + 1, ended)
+    return jax.tree.map(lambda new, old: jnp.where(c.done, old, new), after, c)
+
+
+def maximize_each(
+    look: Callable[[Array, PyTree], tuple[Array, Array, Array]],
+    z0: Float[Array, "n k"],
+    args: PyTree,
+    *,
+    tol: float | Array,
+    steps: int = 60,
+    block: int = 256,
+) -> Climb:
+    """Climb from each start `z0` with its own `args` (leading axis n), in blocks of cells side by side.
+
+    `look(z, args)` gives value, gradient and Hessian at one point of the unit box; a value that is not finite is never accepted.
+    **Returns** the end of each climb, leading axis n; read `kkt` and `value`.
+    """
+    n, k = z0.shape
+    size = min(block, n)
+    zeros = jnp.zeros_like(z0)
+    state = Climb(
+        z0, jnp.full(n, -jnp.inf, z0.dtype), zeros, jnp.zeros((n, k, k), z0.dtype), jnp.ones(n, z0.dtype),
+        jnp.zeros(n, jnp.int32), jnp.zeros(n, bool),
+    )  # fmt: skip
+
+    def step(c: Climb, a: PyTree) -> Climb:
+        return advance(lambda z: look(z, a), c, tol, steps)
+
+    def round_of(state: Climb) -> Climb:
+        order = jnp.argsort(state.done, stable=True)
+        left = jnp.sum(~state.done)
+
+        def one(carry: tuple[Array, Climb]) -> tuple[Array, Climb]:
+            b, s = carry
+            cells = order[jnp.minimum(b * size + jnp.arange(size), n - 1)]
+            new = jax.vmap(step)(jax.tree.map(lambda x: x[cells], s), jax.tree.map(lambda x: x[cells], args))
+            return b + 1, jax.tree.map(lambda old, v: old.at[cells].set(v), s, new)
+
+        start = (jnp.zeros((), jnp.int32), state)
+        return lax.while_loop(lambda carry: carry[0] * size < left, one, start)[1]
+
+    return lax.while_loop(lambda s: ~jnp.all(s.done), round_of, state)

@@ -1,0 +1,83 @@
+"""Policy over time: closed forms on the Pigou model, and the regulator of rents by a second route."""
+
+import jax
+import numpy as np
+import pytest
+from pigou import MODEL
+
+from jaxecon import InputError, load, policy_plan, simulate
+from jaxecon.models.rent_seeking.regulator import FeedbackRule, discounted_loss, feedback_loss
+
+TAXES = ("rent_tax", "manipulation_tax")
+
+
+def surplus(path):
+    """Best at a quantity of 6."""
+    return 6 * path.quantity_path - path.quantity_path**2 / 2
+
+
+def rent_loss(path):
+    return path.loss + path.policy_cost
+
+
+def test_the_best_path_of_the_tax():
+    """q(t) = (8 - tau(t)) (1 - e^(-.4 t)) is brought to 6 as soon as it can be: tau = max(0, 8 - 6/(1 - e^(-.4 t)))."""
+    ds = policy_plan(MODEL, ["tax"], surplus, horizon=20.0, steps=20, discount=0.97)
+    exact = np.maximum(0.0, 8 - 6 / (1 - np.exp(-0.4 * np.arange(1, 21))))
+    np.testing.assert_allclose(ds.plan.values[0, 1:], exact, atol=1e-5)
+    assert float(ds.kkt_residual) <= 1e-8
+    flows = 6 * ds.quantity_path - ds.quantity_path**2 / 2
+    assert float(ds.value) == pytest.approx(float((0.97**ds.time * flows).sum()), rel=1e-12)
+    laissez_faire = simulate(MODEL, horizon=20.0, steps=20).quantity_path
+    given = float((0.97**laissez_faire.time * (6 * laissez_faire - laissez_faire**2 / 2)).sum())
+    assert float(ds.value_given) == pytest.approx(given) and ds.value > ds.value_given
+
+
+def test_pieces_and_a_constant():
+    """One value maximizes sum of 6 x s - x^2 s^2/2 with x = 8 - tau and s = 1 - e^(-.4 t): x = 6 sum s / sum s^2."""
+    s = 1 - np.exp(-0.4 * np.linspace(0, 20, 41))
+    one = policy_plan(MODEL, ["tax"], surplus, rule="constant")
+    assert np.ptp(one.plan.values) == 0
+    assert float(one.plan[0, 0]) == pytest.approx(8 - 6 * s.sum() / (s**2).sum(), abs=1e-8)
+    two = policy_plan(MODEL, ["tax"], surplus, pieces=2)
+    halves = [s[:21], s[21:]]
+    exact = [max(0.0, 8 - 6 * h.sum() / (h**2).sum()) for h in halves]
+    np.testing.assert_allclose(two.plan.values[0, [0, -1]], exact, atol=1e-6)
+    assert one.value < two.value < policy_plan(MODEL, ["tax"], surplus).value
+
+
+def test_minimum_of_a_series():
+    ds = policy_plan(MODEL, ["tax"], "quantity_path", maximize=False, horizon=4.0, steps=4)
+    np.testing.assert_allclose(ds.plan.values[0, 1:], 8.0)
+    assert float(ds.value) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_problems_of_a_plan():
+    with pytest.raises(InputError) as error:
+        policy_plan(MODEL, ["taxx"], "quantity", rule="x", discount=2.0, horizon=-1.0, steps=0, states={"q": "z"})
+    assert len(error.value.problems) == 9
+    with pytest.raises(InputError, match="no dynamic layer"):
+        policy_plan(MODEL, ["tax"], surplus, layer="crowd")
+    with pytest.raises(InputError, match="needs states"):
+        policy_plan(MODEL, ["tax"], surplus, rule="feedback")
+
+
+@pytest.mark.slow
+def test_the_regulator_of_rents_by_a_second_route():
+    """The step-by-step run is the model's own law; feedback beats a constant, commitment to a path beats both."""
+    model = load("rent_seeking")
+    p, u = model.params(), model.policy()
+    about = dict(discount=0.95, maximize=False, bounds={n: (0.0, 5.0) for n in TAXES}, horizon=79.0, steps=79)
+    rule = policy_plan(model, TAXES, rent_loss, rule="feedback", states={"rents": "R_0", "transparency": "S_0"},
+                       iterations=150, **about)  # fmt: skip
+    k, level = rule.coefficient.values, rule.level.values
+    own = FeedbackRule(level - k[:, 0] * 0.5 + k[:, 1] * 0.6, k[:, 0], -k[:, 1])
+    assert float(jax.jit(lambda: feedback_loss(p, u, own, TAXES, years=80))()) == pytest.approx(
+        float(rule.value), rel=1e-10
+    )
+    constant = policy_plan(model, TAXES, rent_loss, rule="constant", **about)
+    path = policy_plan(model, TAXES, rent_loss, **about)
+    given = float(jax.jit(lambda: discounted_loss(p, u, years=80, held=0))())
+    assert float(constant.value_given) == pytest.approx(given, rel=1e-12)
+    assert path.value < rule.value < constant.value < given
+    assert float(path.kkt_residual) <= 1e-5
