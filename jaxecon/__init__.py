@@ -7,14 +7,11 @@ from jaxecon.analysis.complements import shapley_split as shapley_split
 from jaxecon.analysis.constrained import constrained_optimum as constrained_optimum
 from jaxecon.analysis.optima import optimal_policies as optimal_policies
 from jaxecon.analysis.optimize import optimize as optimize
-<<<<<<< HEAD
-from jaxecon.analysis.scenarios import discover as discover
-=======
 from jaxecon.analysis.optimum_slopes import optimum_slopes as optimum_slopes
 from jaxecon.analysis.pareto import pareto_surface as pareto_surface
 from jaxecon.analysis.plans import policy_plan as policy_plan
 from jaxecon.analysis.robust import robust_policy as robust_policy
->>>>>>> policy
+from jaxecon.analysis.scenarios import discover as discover
 from jaxecon.analysis.sensitivity import sensitivity as sensitivity
 from jaxecon.analysis.simulate import simulate as simulate
 from jaxecon.analysis.solve import solve as solve
