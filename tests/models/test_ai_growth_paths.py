@@ -12,6 +12,7 @@ from benchmarks.peers import ai_growth as peer
 from jaxecon import claims as claims_of
 from jaxecon import evaluate, load
 from jaxecon.analysis.batch import Response, evaluate_rows
+from jaxecon.analysis.designs import prior_draws
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import evaluate_pure
@@ -104,6 +105,16 @@ def test_agrees_with_scipy_at_the_lower_bound_along_a_path_of_policy():
     found = solved(world, {"deficit_shift": path})
     compare(found, by_scipy(world, {"deficit_shift": path}))
     assert float(found.outcomes.utilization_low) == pytest.approx(0.9882, abs=1e-4)
+
+
+def test_scars_follow_the_ordinary_slump():
+    """With scars a second, self-fulfilling transition exists, even where the ordinary one has no slack: it is not taken."""
+    box = prior_draws(MODEL, 16, seed=0)
+    for k in (5, 8):
+        world = dict(zip(box.names, map(float, box.points[k]))) | {"dem": 0.06, "r_min": 0.045, "eta_u": 0.3}
+        found = solved(world)
+        compare(found, by_scipy(world))
+        assert float(found.outcomes.utilization_low) > 0.95
 
 
 # Horizon, limits, derivatives ------------------------------------------------------------------------------

@@ -156,8 +156,8 @@ def _attempt(step: Scalar, args: tuple[Params, Policy]) -> tuple[tuple[All, All,
     def advance(s: Search) -> Search:
         raised = jnp.minimum(s.stage + s.step, jnp.where(s.stage < 1, 1.0, 2.0))
         target = jnp.where(s.stage < 0, jnp.where(at_once, 1.0, 0.0), raised)
-        dem, ai_on = jnp.clip(target, 0.0, 1.0) * p.dem, jnp.clip(target - 1, 0.0, 1.0) * p.ai_on
-        given = setting(with_fields(p, ("dem", "ai_on"), (dem, ai_on)), u)
+        shock, ai_on = jnp.clip(target, 0.0, 1.0), jnp.clip(target - 1, 0.0, 1.0) * p.ai_on
+        given = setting(with_fields(p, ("dem", "eta_u", "ai_on"), (shock * p.dem, shock * p.eta_u, ai_on)), u)
         x, ok = newton(given, jnp.stack(adapted(given, Unknowns(*s.x))), unfinished(s))
         failed = jnp.where(at_once | (s.stage < 0), 0.0, s.step / 4)
         return Search(
@@ -172,7 +172,9 @@ def _attempt(step: Scalar, args: tuple[Params, Policy]) -> tuple[tuple[All, All,
 
 
 def _steps(args: tuple[Params, Policy]) -> Float[Array, " 2"]:
-    return jnp.asarray([1.0, 1 / 12], args[0].alpha.dtype)
+    # With scars a second, self-fulfilling slump exists: the ordinary one is followed from the economy without shock and scars.
+    scars = args[0].eta_u > 0
+    return jnp.where(scars, jnp.asarray([1 / 12, 1 / 48]), jnp.asarray([1.0, 1 / 12])).astype(args[0].alpha.dtype)
 
 
 @jax.custom_jvp
