@@ -98,7 +98,8 @@ def optimum_slopes(
         program = program_of(choice, limits, choice.starts(starts, seed))
         y = np.asarray([*found.multipliers.values()], float) * choice.sign * program.sizes / program.scale
         z = (np.asarray([*found.values.values()], float) - choice.lo) / choice.width
-        width = np.array([(lambda b: b[1] - b[0])(known[n].box or (0.0, 1.0)) for n in wanted])
+        boxes = [known[n].box or (0.0, 1.0) for n in wanted]
+        width = np.asarray([float(hi - lo) for lo, hi in boxes], float)
         slopes = _slopes(program, z, y, tuple(wanted), width)
         given = np.asarray(get_values(choice.p, choice.u, wanted), float)
     attributes = {
