@@ -127,7 +127,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     sensitivity = command("sensitivity", "Which parameters drive the outcomes.", "one")
     point(sensitivity)
-    sensitivity.add_argument("--method", default="sobol", choices=["sobol", "morris", "derivative", "elasticities"])
+    sensitivity.add_argument(
+        "--method", default="sobol", choices=["sobol", "shapley", "morris", "derivative", "active", "elasticities"]
+    )
     sensitivity.add_argument("--samples", type=_count, default=1024, metavar="N")
     sensitivity.add_argument("--outcome", action="append", metavar="NAME", help="repeatable; default: all")
     sensitivity.add_argument("--second-order", action="store_true")
