@@ -38,7 +38,7 @@ def test_gradient_of_the_boundary_is_that_of_the_moved_root():
     """By differences of whole thresholds at moved parameters."""
     level = condition(MODEL, outcome="welfare", level=12.0)
     ds = threshold(level, "tax", names=["a", "c", "d"], params=MODEL.params(d=1.5))
-    root, h = float(ds.value[0]), 1e-4
+    h = 1e-4
     for k, name in enumerate(("a", "c", "d")):
         base = {"a": 10.0, "c": 2.0, "d": 1.5}
         moved = [threshold(level, "tax", names=["a"], params=MODEL.params(**base | {name: base[name] + s})) for s in (-h, h)]  # fmt: skip

@@ -146,23 +146,22 @@ class _March:
 
     def correct(self, guess: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
         """Newton on the condition and on the line through `guess` at right angles to `normal`: point, tangent, success."""
-        z = guess
-        for _ in range(8):
+        z, along, length, value = guess, normal, 0.0, np.inf
+        for _ in range(9):
             value, slope = (x[0] for x in self.landscape.slopes(z[None]))
             along = np.array([-slope[1], slope[0]])
-            length = np.linalg.norm(along)
-            if not (np.isfinite(value) and np.isfinite(length) and length > 0):
-                return z, normal, False
-            if abs(value) <= AIM * self.scale * 10:
-                return z, along / length, True
+            length = float(np.linalg.norm(along))
+            if abs(value) <= 10 * AIM * self.scale:
+                break
             matrix = np.stack([slope, normal])
-            if abs(np.linalg.det(matrix)) < 1e-14 * length:
+            if not (np.isfinite(value) and abs(np.linalg.det(matrix)) > 1e-14 * length):
                 return z, normal, False
             step = np.linalg.solve(matrix, np.array([value, normal @ (z - guess)]))
             if np.linalg.norm(step) > 4 * LONGEST:
                 return z, normal, False
             z = z - step
-        return z, along / length, bool(abs(value) <= ROOT * self.scale)
+        good = bool(abs(value) <= ROOT * self.scale and 0 < length < np.inf)
+        return z, along / length if good else normal, good
 
     def to_edge(self, inside: np.ndarray, outside: np.ndarray) -> np.ndarray | None:
         """The point of the curve on the edge of the square between two of its points."""
