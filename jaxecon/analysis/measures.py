@@ -20,7 +20,7 @@ from jaxecon.core.results import reason_counts
 
 Variables = dict[str, tuple[tuple[str, ...], Any, dict[str, Any]]]
 PAIR = ("outcome", "parameter")
-# Base samples at which convergence is first looked at, and where the first piece of a study with a tolerance ends.
+# Base samples at which convergence is first looked at: those of a small piece of a study with a tolerance.
 FIRST_LOOK = 64
 
 
@@ -77,15 +77,16 @@ class Task:
         return values.reshape(*unit.shape[:-1], -1), rows[:, -1].astype(np.int16)
 
 
-def _pieces(n: int, points: int, first: int | None = None) -> Iterator[tuple[int, int]]:
-    """Start and stop of pieces of `n` samples of so many points each: as many as one call of the model takes; from `first`
-    on they end at every power of two."""
-    limit = 1 << (max(CHUNK // points, 1).bit_length() - 1)
-    start, size = 0, min(n, limit, first or n)
+def _pieces(n: int, points: int, looks: bool = False) -> Iterator[tuple[int, int]]:
+    """Start and stop of pieces of `n` samples of so many points each: as many as one call of the model takes. With `looks`
+    they are small at first and end at every power of two; of two sizes only, for each is compiled."""
+    limit = min(n, 1 << (max(CHUNK // points, 1).bit_length() - 1))
+    small, large = (min(FIRST_LOOK, limit), min(8 * FIRST_LOOK, limit)) if looks else (limit, limit)
+    start = 0
     while start < n:
+        size = small if start < large else large
         yield start, start + size
         start += size
-        size = min(limit, start) if first else size
 
 
 def _counts(task: Task, status: np.ndarray, samples: int, kept: int) -> dict[str, Any]:
@@ -163,14 +164,14 @@ def _sobol(task: Task) -> tuple[Variables, dict[str, Any]]:
     blocks = 2 + k * (1 + task.second_order)
     sequence, stream = quasi_random(2 * k, task.seed), SobolStream(k, task.resamples, task.seed)
     status, looks = [], []
-    for start, stop in _pieces(n, blocks, FIRST_LOOK if task.tolerance else None):
+    for start, stop in _pieces(n, blocks, looks=task.tolerance is not None):
         base = sequence.random(stop - start)
         design = saltelli_blocks(base[:, :k], base[:, k:], task.second_order)
         # One failure drops its base sample in all blocks: the estimators compare the blocks row by row.
         y, codes = task.evaluate_piece(design, start * blocks, n * blocks)
         stream.add(y)
         status.append(codes)
-        if task.tolerance and stop & (stop - 1) == 0 and stream.kept > 1:
+        if task.tolerance and stop & (stop - 1) == 0 and stop >= min(n, FIRST_LOOK) and stream.kept > 1:
             looks.append(_look(stop, stream.indices(), looks))
             if looks[-1].within(task.tolerance):
                 break
