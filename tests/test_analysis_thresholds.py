@@ -1,5 +1,7 @@
 """Boundaries of conditions: roots, gradients, curves and distances against closed forms, differences and brute force."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from functions import HILLS, ISHIGAMI, SOBOL_G
@@ -64,7 +66,12 @@ def test_all_roots_are_found_and_jumps_are_told_apart():
 
 def test_undefined_cells_are_counted():
     ds = threshold(condition(HILLS, outcome="welfare", level=1.0), "east", names=["north"])
-    assert ds.attrs["undefined"] > 0 and ds.sizes["root"] == 3 - 1, "up and down the high hill"
+    assert ds.attrs["undefined"] > 0 and ds.sizes["root"] == 2, "up and down the high hill"
+    restricted = dataclasses.replace(SOBOL_G, constraints=lambda p: {"g1 < g2": p.g2 - p.g1})
+    parabola = condition(restricted, function=lambda p, u: (p.g1 - 0.2) * (p.g1 - 0.6))
+    ds = threshold(parabola, "g1", names=["g2"], params=restricted.params(g2=0.5))
+    np.testing.assert_allclose(ds.value, [0.2], rtol=1e-12)
+    assert ds.attrs["undefined"] == 33, "from g1 = .5 on"
 
 
 def test_curve_over_two_parameters():

@@ -104,21 +104,25 @@ def condition(
     return Condition(model, name, function)
 
 
-def _at(function: Function, names: tuple[str, ...], p: Any, u: Any, x: Array) -> Array:
-    return jnp.asarray(function(*replace(p, u, names, x))).astype(x.dtype)
+def _at(what: Condition, names: tuple[str, ...], p: Any, u: Any, x: Array) -> Array:
+    """The condition at a vector of the named fields; NaN where it breaks an order restriction of the model."""
+    q, v = replace(p, u, names, x)
+    value = jnp.asarray(what.function(q, v)).astype(x.dtype)
+    margins = [jnp.asarray(m) for m in what.model.constraints(q).values()]
+    return jnp.where(jnp.all(jnp.stack(margins) > 0), value, jnp.nan) if margins else value
 
 
 @quick_jit
-def _values(function: Function, names: tuple[str, ...], block: int | None, p: Any, u: Any, points: Array) -> Array:
-    return in_blocks(lambda x: _at(function, names, p, u, x), points, block)
+def _values(what: Condition, names: tuple[str, ...], block: int | None, p: Any, u: Any, points: Array) -> Array:
+    return in_blocks(lambda x: _at(what, names, p, u, x), points, block)
 
 
 @quick_jit
-def _slopes(function: Function, names: tuple[str, ...], p: Any, u: Any, points: Array) -> tuple[Array, Array]:
+def _slopes(what: Condition, names: tuple[str, ...], p: Any, u: Any, points: Array) -> tuple[Array, Array]:
     """Values and gradients; one point and one direction after the other: a short program."""
 
     def one(x: Array) -> tuple[Array, Array]:
-        value, slope = jax.linearize(lambda x: _at(function, names, p, u, x), x)
+        value, slope = jax.linearize(lambda x: _at(what, names, p, u, x), x)
         return value, jax.lax.map(slope, jnp.eye(len(names), dtype=x.dtype))
 
     return jax.lax.map(one, points)
@@ -143,7 +147,7 @@ class Landscape:
         size = GROUP if len(z) > SOME else FEW
         for _, start, stop in chunks_of(len(z), size):
             with jax.enable_x64(True):
-                part = _values(self.condition.function, self.box.names, self.condition.model.block, self.p, self.u,
+                part = _values(self.condition, self.box.names, self.condition.model.block, self.p, self.u,
                                jnp.asarray(padded(points[start:stop], size)))  # fmt: skip
             found.append(np.asarray(part)[: stop - start])
         return np.concatenate(found) if found else np.zeros(0)
@@ -154,7 +158,7 @@ class Landscape:
         size = 1 if len(z) == 1 else FEW
         for _, start, stop in chunks_of(len(z), size):
             with jax.enable_x64(True):
-                value, slope = _slopes(self.condition.function, self.box.names, self.p, self.u,
+                value, slope = _slopes(self.condition, self.box.names, self.p, self.u,
                                        jnp.asarray(padded(points[start:stop], size)))  # fmt: skip
             values.append(np.asarray(value)[: stop - start])
             slopes.append(np.asarray(slope)[: stop - start])
