@@ -1,19 +1,26 @@
-"""Sobol indices with second order and bootstrap intervals from given outputs, against SALib's analysis of the same."""
+"""Sobol indices with second order and bootstrap intervals from given outputs, against SALib's analysis of the same, and
+many outcomes streamed against one."""
 
 import importlib.util
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from benchmarks.timing import peak_memory_gb, timed
-from jaxecon.analysis.sobol import saltelli_design, sobol_indices
+from jaxecon.analysis.designs import quasi_random
+from jaxecon.analysis.sobol import SobolStream, saltelli_blocks, saltelli_design, sobol_indices
 
-PARAMETERS, BASE, RESAMPLES, SEED = 20, 2**14, 100, 1
-BAR = 100.0
+PARAMETERS, BASE, RESAMPLES, SEED = 20, 2**16, 100, 1
+BAR = 150.0
+# The streamed study: base samples, those of one piece, outcomes; base samples that are resampled together.
+STREAMED, PIECE, OUTCOMES, GROUP = 2**12, 512, 1000, 16
+BAR_STREAMED, BAR_MEMORY_GB = 20.0, 2.0
 
 
 def _sobol_g(x: np.ndarray) -> np.ndarray:
@@ -22,7 +29,61 @@ def _sobol_g(x: np.ndarray) -> np.ndarray:
     return np.prod((np.abs(4 * x - 2) + a) / (1 + a), axis=-1)
 
 
+def _pieces(outcomes: int) -> Iterator[np.ndarray]:
+    """Outputs of a study of so many outcomes, a few base samples at a time: powers of Sobol's G."""
+    sequence, power = quasi_random(2 * PARAMETERS, SEED), np.linspace(0.5, 2.0, outcomes)
+    for _ in range(STREAMED // PIECE):
+        base = sequence.random(PIECE)
+        g = _sobol_g(saltelli_blocks(base[:, :PARAMETERS], base[:, PARAMETERS:], True))
+        yield np.exp(power * np.log(g)[..., None])
+
+
+def _streamed(outcomes: int, group: int) -> tuple[float, float]:
+    """Seconds of a streamed study, outputs included, and of its estimates alone."""
+    stream, estimates, begin = SobolStream(PARAMETERS, RESAMPLES, SEED, group), 0.0, time.perf_counter()
+    for y in _pieces(outcomes):
+        start = time.perf_counter()
+        stream.add(y)
+        jax.block_until_ready(stream.sums)
+        estimates += time.perf_counter() - start
+    start = time.perf_counter()
+    stream.indices()
+    end = time.perf_counter()
+    return end - begin, estimates + end - start
+
+
+def _streams() -> list[dict]:
+    """A thousand outcomes against one, resampled by groups of base samples and one by one; the second run of each."""
+    rows = []
+    for group in (GROUP, 1):
+        (_, one), (first, many) = ([_streamed(n, group) for _ in range(2)] for n in (1, OUTCOMES))
+        kind = "base samples" if group == 1 else f"groups of {group} base samples"
+        rows.append(
+            {
+                "work": f"Sobol study with its outputs, {PARAMETERS} parameters, {OUTCOMES} outcomes streamed, N = {STREAMED}, "
+                f"second order, {RESAMPLES} bootstraps of {kind}",
+                "ours_s": many[0],
+                "compile_s": first[0] - many[0],
+                "estimates_s": many[1],
+                "one_outcome_s": one[0],
+                "one_outcome_estimates_s": one[1],
+                "times_one_outcome": many[0] / one[0],
+                "times_one_outcome_estimates": many[1] / one[1],
+                "peak_gb": peak_memory_gb(),
+                "bar": BAR_STREAMED,
+                "bar_is": f"times the cost of one outcome, at most, in {BAR_MEMORY_GB:g} GB",
+            }
+        )
+    return rows
+
+
 def measure(device: str) -> list[dict]:
+    """All rows; the streamed study first, so that its memory is the peak of the process."""
+    streams = _streams()
+    return [*streams, *_against_salib(device)]
+
+
+def _against_salib(device: str) -> list[dict]:
     """Seconds of our and SALib's analysis of the same outputs; largest differences of estimates and intervals."""
     del device  # JAX uses the accelerator that it finds
     k = PARAMETERS

@@ -5,6 +5,8 @@ from jaxecon.analysis.claims import claims as claims
 from jaxecon.analysis.complements import cross_derivatives as cross_derivatives
 from jaxecon.analysis.complements import shapley_split as shapley_split
 from jaxecon.analysis.constrained import constrained_optimum as constrained_optimum
+from jaxecon.analysis.multiplicity import multiplicity as multiplicity
+from jaxecon.analysis.nearest import distance_to_threshold as distance_to_threshold
 from jaxecon.analysis.optima import optimal_policies as optimal_policies
 from jaxecon.analysis.optimize import optimize as optimize
 from jaxecon.analysis.optimum_slopes import optimum_slopes as optimum_slopes
@@ -17,6 +19,8 @@ from jaxecon.analysis.simulate import simulate as simulate
 from jaxecon.analysis.solve import solve as solve
 from jaxecon.analysis.sweep import open_sweep as open_sweep
 from jaxecon.analysis.sweep import sweep as sweep
+from jaxecon.analysis.thresholds import threshold as threshold
+from jaxecon.analysis.thresholds import threshold_curve as threshold_curve
 from jaxecon.core.discovery import load as load
 from jaxecon.core.discovery import models as models
 from jaxecon.core.errors import InputError as InputError

@@ -110,7 +110,7 @@ assert je.sweep(model, {"a": (4.0, 9.0, 3)}, params=p).welfare.dtype == "float64
 assert je.simulate(model, params=p).quantity_path.dtype == "float64"
 assert je.simulate(model, "agents", n=10, periods=3).share_buying.dtype == "float64"
 assert abs(je.optimize(model, ["tax"], starts=2, steps=20).values["tax"] - 8 / 3) < 1e-9
-for method in ("sobol", "morris", "derivative", "elasticities"):
+for method in ("sobol", "shapley", "morris", "derivative", "active", "elasticities"):
     found = je.sensitivity(model, method, samples=32)
     assert all(v.dtype == "float64" for v in found.data_vars.values()), method
 assert abs(je.claims(model, ["P1"], draws=10)[0].margin - 8 / 3) < 1e-12

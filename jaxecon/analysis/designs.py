@@ -1,7 +1,7 @@
 """Where to evaluate: points of the prior box, and vectors of named fields in and out of the two pytrees."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxecon.core.errors import InputError, did_you_mean
+from jaxecon.analysis.copula import Correlation, copula_of
+from jaxecon.core.errors import InputError, name_problems
 from jaxecon.core.fields import Field, fields_of
 from jaxecon.core.model import Model
 
@@ -55,15 +56,6 @@ def resolve(model: Model, params: Any, policy: Any, precision: str) -> tuple[Any
 def inputs_of(model: Model) -> dict[str, Field]:
     """Parameters and instruments by name."""
     return fields_of(model.Params) | fields_of(model.Policy)
-
-
-def name_problems(names: Iterable[str], known: Iterable[str], what: str) -> list[str]:
-    """Problems of names that must be among `known`."""
-    known = list(known)
-    names = list(names)
-    problems = [f"{n!r} is no {what}; {did_you_mean(str(n), known)}" for n in names if n not in known]
-    twice = sorted({str(n) for n in names if names.count(n) > 1})
-    return problems + [f"{n!r} is named twice; name it once" for n in twice]
 
 
 def count_problems(**counts: Any) -> list[str]:
@@ -189,15 +181,19 @@ def prior_draws(
     *,
     params: Any = None,
     policy: Any = None,
+    correlation: Correlation | None = None,
 ) -> Draws:
     """`n` scrambled Sobol points of the prior box that respect the order restrictions (by rejection).
+
+    `correlation` ((name, name) -> number) makes fields move together by a Gaussian copula.
 
     Fields without a box, integers and choices stay as in `params` and `policy`. Raises `InputError` on a bad
     name or range, or if fewer than 1 in 64 points of the box respect the restrictions.
     """
     p, u = resolve(model, params, policy, "float64")
     box, problems = box_of(model, names, prior)
-    problems += count_problems(n=n) + seed_problems(seed)
+    copula, wrong = copula_of(box.names, correlation)
+    problems += count_problems(n=n) + seed_problems(seed) + ([] if problems else wrong)
     if problems:
         raise InputError(problems, f"the prior of {model.name}")
     sequence = quasi_random(len(box.names), seed)
@@ -205,7 +201,7 @@ def prior_draws(
     kept, missing, rejected = [], n, 0
     with jax.enable_x64(True):
         while missing:
-            points = box.scale(sequence.random(batch))
+            points = box.scale(copula.correlate(sequence.random(batch)))
             good = np.flatnonzero(restrictions_hold(model, p, u, box.names, points))[:missing]
             missing -= len(good)
             looked_at = batch if missing else good[-1] + 1

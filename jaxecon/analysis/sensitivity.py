@@ -1,177 +1,59 @@
 """Which parameters matter: variance shares, screening, derivatives over the box, elasticities at a point."""
 
-import dataclasses
+import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
 
-from jaxecon.analysis.batch import Response, TerminalResponse, evaluate_many
+from jaxecon.analysis.batch import Response, TerminalResponse
+from jaxecon.analysis.copula import Correlation, copula_of
 from jaxecon.analysis.designs import (
     Box,
     Progress,
     box_of,
     count_problems,
-    get_values,
     inputs_of,
     name_problems,
     outcome_names,
-    quasi_random,
     resolve,
     seed_problems,
 )
-from jaxecon.analysis.screening import elementary_effects, morris_design, morris_indices
-from jaxecon.analysis.sobol import resample_counts, saltelli_design, sobol_indices
+from jaxecon.analysis.measures import RUN, Task
 from jaxecon.core.errors import InputError
-from jaxecon.core.model import SOLVED, Model
-from jaxecon.core.results import as_attributes, provenance, reason_counts, settings
+from jaxecon.core.model import Model
+from jaxecon.core.results import as_attributes, provenance, settings
 
 METHODS = {
     "sobol": "variance shares: first and total order (Saltelli 2010, Jansen 1999), second order (Saltelli 2002)",
+    "shapley": "Shapley effects: the variance split among inputs that may move together (Owen 2014)",
     "morris": "elementary effects on trajectories (Morris 1991, Campolongo 2007)",
     "derivative": "mean squared exact derivatives and the bound they put on the total order (Sobol & Kucherenko 2009)",
+    "active": "active subspaces and activity scores from exact derivatives (Constantine 2015)",
     "elasticities": "exact derivatives and elasticities at the given point",
 }
-Variables = dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]
-PAIR = ("outcome", "parameter")
+# What only some methods take.
+CORRELATED = ("shapley", "active")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Task:
-    """One sensitivity analysis after validation."""
-
-    model: Model
-    response: Response
-    outcomes: tuple[str, ...]
-    box: Box
-    p: Any
-    u: Any
-    samples: int
-    second_order: bool
-    resamples: int
-    seed: int
-    progress: Progress | None
-
-    def evaluate(self, unit: np.ndarray, slopes: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
-        """Rows at points of the unit cube, any leading shape."""
-        rows, found = self.evaluate_at(self.box.scale(unit.reshape(-1, unit.shape[-1])), slopes)
-        return rows.reshape(*unit.shape[:-1], -1), found
-
-    def evaluate_at(self, points: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
-        """Rows (the chosen outcomes, largest residual, status) and derivatives at points, shape `[n, k]`."""
-        rows, found = evaluate_many(
-            self.response, self.p, self.u, self.box.names, points, slopes=slopes, progress=self.progress
-        )
-        order = list(self.response.fields())
-        chosen = [order.index(n) for n in self.outcomes]
-        return rows[:, [*chosen, -2, -1]], None if found is None else found[:, chosen]
-
-
-def _counts(task: _Task, rows: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
-    """Attributes: evaluations, failures by reason, samples kept. Raises if too few are left."""
-    status = rows[..., -1].astype(int)
-    if kept.sum() < 2:
-        why = ", ".join(f"{k}: {v}" for k, v in reason_counts(task.model, status).items())
-        message = (
-            f"only {int(kept.sum())} of {kept.size} samples solved everywhere ({why}); narrow the ranges or add samples"
-        )
-        raise InputError([message], f"the sensitivity analysis of {task.model.name}")
-    return {
-        "samples": int(kept.size),
-        "dropped": int(kept.size - kept.sum()),
-        "evaluations": int(status.size),
-        "failed": reason_counts(task.model, status),
-    }
-
-
-def _sobol(task: _Task) -> tuple[Variables, dict[str, Any]]:
-    n, k = 1 << (task.samples - 1).bit_length(), len(task.box.names)
-    rows, _ = task.evaluate(saltelli_design(k, n, task.seed, task.second_order))
-    # One failure drops its base sample in all blocks: the estimators compare the blocks row by row.
-    kept = np.all(np.isfinite(rows[..., :-2]).all(axis=-1) & (rows[..., -1] == SOLVED), axis=0)
-    about = _counts(task, rows, kept)
-    y = rows[:, kept, :-2]
-    ab, ba = np.moveaxis(y[2 : 2 + k], 0, 1), np.moveaxis(y[2 + k :], 0, 1) if task.second_order else None
-    with jax.enable_x64(True):
-        found = jax.device_get(
-            sobol_indices(*(np.asarray(x, float) if x is not None else None for x in (y[0], y[1], ab, ba)),  # pyright: ignore
-                          resamples=task.resamples, seed=task.seed)
-        )  # fmt: skip
-    interval = f"half-width of the 95 % interval, {task.resamples} bootstrap resamples"
-    variables: Variables = {
-        "first": (PAIR, found.first, {"long_name": "first-order share of variance"}),
-        "first_ci": (PAIR, found.first_ci, {"doc": interval}),
-        "total": (PAIR, found.total, {"long_name": "total-order share of variance"}),
-        "total_ci": (PAIR, found.total_ci, {"doc": interval}),
-    }
-    if task.second_order:
-        wide = (*PAIR, "parameter_2")
-        variables["second"] = (wide, found.second, {"long_name": "interaction share of variance"})
-        variables["second_ci"] = (wide, found.second_ci, {"doc": interval})
-    both = y[:2].reshape(-1, y.shape[-1])
-    variables["mean"] = (("outcome",), both.mean(axis=0), {"doc": "mean over the prior box"})
-    variables["std"] = (("outcome",), both.std(axis=0), {"doc": "standard deviation over the prior box"})
-    return variables, about
-
-
-def _morris(task: _Task) -> tuple[Variables, dict[str, Any]]:
-    design = morris_design(len(task.box.names), task.samples, task.seed)
-    rows, _ = task.evaluate(design.points)
-    kept = np.all(np.isfinite(rows[..., :-2]).all(axis=-1) & (rows[..., -1] == SOLVED), axis=1)
-    about = _counts(task, rows, kept)
-    effects = elementary_effects(design, rows[..., :-2])[kept]
-    found = morris_indices(effects, resamples=task.resamples, seed=task.seed)
-    docs = {
-        "mu": "mean elementary effect: change of the outcome per full range of the parameter",
-        "mu_star": "mean absolute elementary effect",
-        "mu_star_ci": f"half-width of the 95 % interval, {task.resamples} bootstrap resamples",
-        "sigma": "standard deviation of the elementary effects: curvature and interactions",
-    }
-    return {n: (PAIR, getattr(found, n), {"doc": doc}) for n, doc in docs.items()}, about
-
-
-def _derivative(task: _Task) -> tuple[Variables, dict[str, Any]]:
-    r"""$\nu_j = E[(\partial y/\partial x_j)^2]$ and $T_j \le \nu_j (hi_j - lo_j)^2 / (\pi^2 V)$ [S]."""
-    n = 1 << (task.samples - 1).bit_length()
-    rows, slopes = task.evaluate(quasi_random(len(task.box.names), task.seed).random(n), slopes=True)
-    assert slopes is not None
-    kept = np.isfinite(rows[:, :-2]).all(axis=1) & (rows[:, -1] == SOLVED) & np.isfinite(slopes).all(axis=(1, 2))
-    about = _counts(task, rows, kept)
-    y, slopes = rows[kept, :-2], slopes[kept]
-    squares = slopes**2
-    nu, m = squares.mean(axis=0), len(y)
-    resampled = resample_counts(m, task.resamples, task.seed) @ squares.reshape(m, -1) / m
-    z = NormalDist().inv_cdf(0.975)
-    variance = y.var(axis=0)[:, None]
-    bound = np.where(variance > 0, nu * (task.box.hi - task.box.lo) ** 2 / np.where(variance > 0, variance, 1), 0.0)
-    return {
-        "nu": (PAIR, nu, {"doc": "mean squared derivative of the outcome over the prior box"}),
-        "nu_ci": (PAIR, (z * resampled.std(axis=0, ddof=1)).reshape(nu.shape),
-                  {"doc": f"half-width of the 95 % interval, {task.resamples} bootstrap resamples"}),
-        "total_bound": (PAIR, bound / np.pi**2, {"doc": "Poincare upper bound of the total-order share of variance"}),
-        "mean_derivative": (PAIR, slopes.mean(axis=0), {"doc": "mean derivative over the prior box"}),
-    }, about  # fmt: skip
-
-
-def _elasticities(task: _Task) -> tuple[Variables, dict[str, Any]]:
-    x = np.asarray(get_values(task.p, task.u, task.box.names), float)
-    rows, slopes = task.evaluate_at(x[None], True)
-    assert slopes is not None
-    y, slope, status = rows[0, :-2], slopes[0], int(rows[0, -1])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        elasticity = np.where(y[:, None] != 0, slope * x / y[:, None], np.nan)
-    return {
-        "derivative": (PAIR, slope, {"doc": "d outcome / d parameter, exact, in units of outcome per unit of parameter"}),
-        "elasticity": (PAIR, elasticity, {"doc": "d ln outcome / d ln parameter; NaN where the outcome is zero"}),
-        "value": (("outcome",), y, {"doc": "the outcome at the point"}),
-        "at": (("parameter",), x, {"doc": "the parameter at the point"}),
-    }, {"status": status, "reason": task.model.reason(status)[0]}  # fmt: skip
-
-
-_RUN = {"sobol": _sobol, "morris": _morris, "derivative": _derivative, "elasticities": _elasticities}
+def _option_problems(method: str, second_order: bool, tolerance: Any, correlation: Correlation | None) -> list[str]:
+    """Problems of options that the method does not take, and of the tolerance."""
+    problems = []
+    if method in METHODS:
+        for name, given, takes in (
+            ("second_order", second_order, ("sobol",)),
+            ("tolerance", tolerance is not None, ("sobol",)),
+            ("correlation", bool(correlation), CORRELATED),
+        ):
+            if given and method not in takes:
+                words = " or ".join(repr(m) for m in takes)
+                problems.append(f"{name} applies to the method {words}, not to {method!r}")
+    number = isinstance(tolerance, (int, float, np.number)) and not isinstance(tolerance, bool)
+    if tolerance is not None and not (number and 0 < tolerance < math.inf):
+        problems.append(f"tolerance = {tolerance!r} must be a positive number, a share of the variance")
+    return problems
 
 
 def _point_box(
@@ -198,7 +80,9 @@ def sensitivity(
     params: Any = None,
     policy: Any = None,
     prior: Mapping[str, tuple[float, float]] | None = None,
+    correlation: Correlation | None = None,
     second_order: bool = False,
+    tolerance: float | None = None,
     resamples: int = 100,
     seed: int = 0,
     layer: str = "equilibrium",
@@ -209,22 +93,25 @@ def sensitivity(
 
     **Arguments**
 
-    - `method`: `"sobol"` (`samples` base points, rounded up to a power of two), `"morris"` (`samples`
-      trajectories), `"derivative"` (`samples` points, rounded up likewise), `"elasticities"` (at `params`, `policy`).
+    - `method`: `"sobol"`, `"shapley"` (`samples` base points, rounded up to a power of two), `"morris"` (`samples`
+      trajectories), `"derivative"`, `"active"` (`samples` points, rounded up likewise), `"elasticities"` (at `params`, `policy`).
     - `names`: which parameters and instruments; default: all parameters with a prior box (elasticities: all real
       ones and the instruments). `prior` (name -> (lo, hi)) replaces the box of its fields.
+    - `correlation` ((name, name) -> number): inputs that move together by a Gaussian copula (shapley, active).
     - `second_order`: also the interactions of pairs (sobol). `resamples`: bootstrap resamples of the intervals.
+    - `tolerance` (sobol): stop at the first power of two where no half-width of a first or total share, and no change since
+      the last one, exceeds it; `samples` is then the most it may take, and the attribute `verdict` says what happened.
     - `layer`: `"equilibrium"`, or a dynamic layer (or `"dynamics"`), whose last values are then the outcomes.
 
     **Returns** a dataset over `outcome` and `parameter` (with `lo` and `hi` of the ranges): `first`, `total` with
-    `*_ci`, `second`; or `mu`, `mu_star`, `sigma`; or `nu`, `total_bound`; or `derivative`, `elasticity`. Samples
-    with a failed point are dropped and counted in the attributes. Raises `InputError`.
+    `*_ci`, `second`, with a tolerance also `*_path` by `look`; or `shapley`; or `mu`, `mu_star`, `sigma`; or `nu`,
+    `total_bound`; or `activity`, `eigenvalue`, `direction` by `component`; or `derivative`, `elasticity`. Samples with a
+    failed point are dropped and counted in the attributes. Raises `InputError`.
     """
     p, u = resolve(model, params, policy, precision)
     problems = name_problems([method], METHODS, "method of sensitivity")
     problems += count_problems(samples=samples, resamples=resamples) + seed_problems(seed)
-    if second_order and method in METHODS and method != "sobol":
-        problems.append(f"second_order applies to the method 'sobol', not to {method!r}")
+    problems += _option_problems(method, second_order, tolerance, correlation)
     response, chosen, layers, why = _response(model, layer, outcomes)
     problems += why
     if method == "elasticities":
@@ -234,11 +121,14 @@ def sensitivity(
     else:
         box, why = box_of(model, names, prior, layers)
     problems += why
+    copula, wrong = copula_of(box.names, correlation)
+    problems += [] if why else wrong  # without a box its names are not known
     if problems or response is None:
         raise InputError(problems, f"the sensitivity analysis of {model.name}")
-    task = _Task(model, response, chosen, box, p, u, int(samples), second_order, int(resamples), int(seed), progress)
+    task = Task(model, response, chosen, box, copula, p, u, int(samples), second_order, int(resamples), int(seed),
+                tolerance, progress)  # fmt: skip
     with jax.enable_x64(precision == "float64"):
-        variables, about = _RUN[method](task)
+        variables, about = RUN[method](task)
     fields = inputs_of(model)
     coords: dict[str, Any] = {
         "outcome": list(chosen),
@@ -255,9 +145,14 @@ def sensitivity(
     dataset = xr.Dataset(variables, coords=coords)
     dataset.attrs = as_attributes(
         provenance(model, seed=seed, precision=precision, method=method, doc=METHODS[method], layer=layer,
-                   params=settings(p), policy=settings(u)) | about
+                   params=settings(p), policy=settings(u), correlation=_pairs(correlation)) | about
     )  # fmt: skip
     return dataset
+
+
+def _pairs(correlation: Correlation | None) -> dict[str, float] | None:
+    """Correlations ready for JSON; `None` (not recorded) without any."""
+    return {" ~ ".join(pair): float(value) for pair, value in correlation.items()} if correlation else None
 
 
 def _response(

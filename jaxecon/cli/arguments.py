@@ -156,7 +156,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     sensitivity = command("sensitivity", "Which parameters drive the outcomes.", "one")
     point(sensitivity)
-    methods = ("sobol", "morris", "derivative", "elasticities")
+    methods = ("sobol", "shapley", "morris", "derivative", "active", "elasticities")
     sensitivity.add_argument("--method", type=_one_of(*methods), default="sobol", help=", ".join(methods))
     sensitivity.add_argument("--samples", type=_count, default=1024, metavar="N")
     sensitivity.add_argument("--outcome", action="append", metavar="NAME", help="repeatable; default: all")

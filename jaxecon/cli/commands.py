@@ -269,7 +269,7 @@ def sensitivity(args: argparse.Namespace) -> Result:
         "other": extra, "provenance": dict(ds.attrs),
     }  # fmt: skip
     goal = m.objective if m.objective in outcomes else outcomes[0]
-    lead = next(n for n in ("total", "mu_star", "nu", "elasticity") if n in measures)
+    lead = next(n for n in ("total", "shapley", "mu_star", "nu", "activity", "elasticity") if n in measures)
     one = ds.sel(outcome=goal)
     order = np.argsort(-np.abs(np.nan_to_num(one[lead].values)))
     rows = [[parameters[k], *(float(one[n].values[k]) for n in measures)] for k in order]

@@ -27,3 +27,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return "did you mean " + " or ".join(repr(by_lower[c]) for c in close) + "?"
     shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
     return f"known names: {shown}" if known else "there are none"
+
+
+def name_problems(names: Iterable[str], known: Iterable[str], what: str) -> list[str]:
+    """Problems of names that must be among `known`."""
+    known = list(known)
+    names = list(names)
+    problems = [f"{n!r} is no {what}; {did_you_mean(str(n), known)}" for n in names if n not in known]
+    twice = sorted({str(n) for n in names if names.count(n) > 1})
+    return problems + [f"{n!r} is named twice; name it once" for n in twice]

@@ -1,0 +1,301 @@
+"""What each method of `sensitivity` computes: points from the box, outputs of the model, estimates as labelled variables."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from jaxecon.analysis.batch import CHUNK, Response, evaluate_many, evaluate_rows
+from jaxecon.analysis.copula import Copula
+from jaxecon.analysis.designs import Box, Progress, get_values, quasi_random
+from jaxecon.analysis.screening import elementary_effects, morris_design, morris_indices
+from jaxecon.analysis.shapley import ShapleySums, shapley_design, shapley_effects, shapley_sums
+from jaxecon.analysis.sobol import SobolIndices, SobolStream, resample_counts, saltelli_blocks
+from jaxecon.analysis.subspace import active_subspace
+from jaxecon.core.errors import InputError
+from jaxecon.core.model import SOLVED, Model
+from jaxecon.core.results import reason_counts
+
+Variables = dict[str, tuple[tuple[str, ...], Any, dict[str, Any]]]
+PAIR = ("outcome", "parameter")
+# Base samples at which convergence is first looked at: those of a small piece of a study with a tolerance.
+FIRST_LOOK = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One sensitivity analysis after validation."""
+
+    model: Model
+    response: Response
+    outcomes: tuple[str, ...]
+    box: Box
+    copula: Copula
+    p: Any
+    u: Any
+    samples: int
+    second_order: bool
+    resamples: int
+    seed: int
+    tolerance: float | None
+    progress: Progress | None
+
+    @property
+    def power_of_two(self) -> int:
+        """Samples, rounded up: quasi-random points are balanced at powers of two."""
+        return 1 << (self.samples - 1).bit_length()
+
+    def chosen(self, rows: np.ndarray) -> np.ndarray:
+        """The chosen outcomes, largest residual and status of rows of all outcomes."""
+        order = list(self.response.fields())
+        return rows[..., [*(order.index(n) for n in self.outcomes), -2, -1]]
+
+    def evaluate(self, unit: np.ndarray, slopes: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+        """Rows at points of the unit cube, any leading shape."""
+        rows, found = self.evaluate_at(self.box.scale(unit.reshape(-1, unit.shape[-1])), slopes)
+        return rows.reshape(*unit.shape[:-1], -1), found
+
+    def evaluate_at(self, points: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        """Rows (the chosen outcomes, largest residual, status) and derivatives at points, shape `[n, k]`."""
+        rows, found = evaluate_many(
+            self.response, self.p, self.u, self.box.names, points, slopes=slopes, progress=self.progress
+        )
+        order = list(self.response.fields())
+        chosen = [order.index(n) for n in self.outcomes]
+        return self.chosen(rows), None if found is None else found[:, chosen]
+
+    def evaluate_piece(self, unit: np.ndarray, done: int, total: int) -> tuple[np.ndarray, np.ndarray]:
+        """Outcomes and status at points of the unit cube, one piece of a study of `total` points after `done` of them;
+        outcomes are NaN where the point failed."""
+        points = self.box.scale(unit.reshape(-1, unit.shape[-1]))
+        rows = self.chosen(evaluate_rows(self.response, self.p, self.u, self.box.names, points, study=total))
+        if self.progress is not None:
+            self.progress(done + len(points), total, {"points": done + len(points)})
+        values = np.where(rows[:, -1:] == SOLVED, rows[:, :-2], np.nan)
+        return values.reshape(*unit.shape[:-1], -1), rows[:, -1].astype(np.int16)
+
+
+def _pieces(n: int, points: int, looks: bool = False) -> Iterator[tuple[int, int]]:
+    """Start and stop of pieces of `n` samples of so many points each: as many as one call of the model takes. With `looks`
+    they are small at first and end at every power of two; of two sizes only, for each is compiled."""
+    limit = min(n, 1 << (max(CHUNK // points, 1).bit_length() - 1))
+    small, large = (min(FIRST_LOOK, limit), min(8 * FIRST_LOOK, limit)) if looks else (limit, limit)
+    start = 0
+    while start < n:
+        size = small if start < large else large
+        yield start, start + size
+        start += size
+
+
+def _counts(task: Task, status: np.ndarray, samples: int, kept: int) -> dict[str, Any]:
+    """Attributes: evaluations, failures by reason, samples kept. Raises if too few are left."""
+    if kept < 2:
+        why = ", ".join(f"{k}: {v}" for k, v in reason_counts(task.model, status).items())
+        message = f"only {kept} of {samples} samples solved everywhere ({why}); narrow the ranges or add samples"
+        raise InputError([message], f"the sensitivity analysis of {task.model.name}")
+    return {
+        "samples": samples,
+        "dropped": samples - kept,
+        "evaluations": int(status.size),
+        "failed": reason_counts(task.model, status),
+    }
+
+
+def _bootstrap(task: Task) -> str:
+    return f"half-width of the 95 % interval, {task.resamples} bootstrap resamples"
+
+
+def _level(mean: Any, std: Any) -> Variables:
+    return {
+        "mean": (("outcome",), mean, {"doc": "mean over the prior box"}),
+        "std": (("outcome",), std, {"doc": "standard deviation over the prior box"}),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Look:
+    """The indices after so many base samples; `widest` half-width and how far an index `moved` since the last look."""
+
+    base: int
+    found: SobolIndices
+    widest: float
+    moved: float
+
+    def within(self, tolerance: float) -> bool:
+        return self.widest <= tolerance and self.moved <= tolerance
+
+
+def _look(base: int, found: SobolIndices, before: list[_Look]) -> _Look:
+    moved = [np.inf]
+    if before:
+        old = before[-1].found
+        moved = [float(np.max(np.abs(getattr(found, n) - getattr(old, n)))) for n in ("first", "total")]
+    return _Look(base, found, float(max(found.first_ci.max(), found.total_ci.max())), max(moved))
+
+
+def _convergence(looks: list[_Look], tolerance: float) -> tuple[Variables, dict[str, Any]]:
+    """Indices and half-widths over growing samples, and the verdict."""
+    last, wide = looks[-1], ("look", *PAIR)
+    docs = {"first": "first-order share", "total": "total-order share"}
+    variables: Variables = {
+        f"{name}{suffix}_path": (
+            wide,
+            np.stack([getattr(look.found, name + suffix) for look in looks]),
+            {"doc": f"{doc}{' : half-width' if suffix else ''} after so many base samples"},
+        )
+        for name, doc in docs.items()
+        for suffix in ("", "_ci")
+    }
+    variables["base_samples"] = (("look",), np.array([look.base for look in looks], float), {"units": "1"})
+    done = last.within(tolerance)
+    verdict = (
+        f"converged: after {last.base} base samples no half-width exceeds {tolerance:g} and no index moved by more since the last doubling"
+        if done
+        else f"not converged: after {last.base} base samples the widest half-width is {last.widest:.3g} and an index moved by "
+        f"{last.moved:.3g}, tolerance {tolerance:g}; raise samples"
+    )
+    return variables, {"tolerance": tolerance, "converged": "yes" if done else "no", "verdict": verdict}
+
+
+def _sobol(task: Task) -> tuple[Variables, dict[str, Any]]:
+    n, k = task.power_of_two, len(task.box.names)
+    blocks = 2 + k * (1 + task.second_order)
+    sequence, stream = quasi_random(2 * k, task.seed), SobolStream(k, task.resamples, task.seed)
+    status, looks = [], []
+    for start, stop in _pieces(n, blocks, looks=task.tolerance is not None):
+        base = sequence.random(stop - start)
+        design = saltelli_blocks(base[:, :k], base[:, k:], task.second_order)
+        # One failure drops its base sample in all blocks: the estimators compare the blocks row by row.
+        y, codes = task.evaluate_piece(design, start * blocks, n * blocks)
+        stream.add(y)
+        status.append(codes)
+        if task.tolerance and stop & (stop - 1) == 0 and stop >= min(n, FIRST_LOOK) and stream.kept > 1:
+            looks.append(_look(stop, stream.indices(), looks))
+            if looks[-1].within(task.tolerance):
+                break
+    about = _counts(task, np.concatenate(status), stream.base, stream.kept)
+    found, interval = stream.indices(), _bootstrap(task)
+    variables: Variables = {
+        "first": (PAIR, found.first, {"long_name": "first-order share of variance"}),
+        "first_ci": (PAIR, found.first_ci, {"doc": interval}),
+        "total": (PAIR, found.total, {"long_name": "total-order share of variance"}),
+        "total_ci": (PAIR, found.total_ci, {"doc": interval}),
+    }
+    if task.second_order:
+        wide = (*PAIR, "parameter_2")
+        variables["second"] = (wide, found.second, {"long_name": "interaction share of variance"})
+        variables["second_ci"] = (wide, found.second_ci, {"doc": interval})
+    variables |= _level(found.mean, found.std)
+    if task.tolerance:
+        paths, verdict = _convergence(looks, task.tolerance)
+        variables, about = variables | paths, about | verdict
+    return variables, about
+
+
+def _shapley(task: Task) -> tuple[Variables, dict[str, Any]]:
+    n, k = task.power_of_two, len(task.box.names)
+    sequence = quasi_random(2 * k, task.seed)
+    sums: ShapleySums | None = None
+    status, kept = [], 0
+    for start, stop in _pieces(n, k + 1):
+        seed = (task.seed, start)
+        design = shapley_design(sequence.random(stop - start), task.copula, seed)
+        y, codes = task.evaluate_piece(design.points, start * (k + 1), n * (k + 1))
+        more, good = shapley_sums(design, y, task.resamples, seed)
+        sums = more if sums is None else sums + more
+        status.append(codes)
+        kept += int(good.sum())
+    about = _counts(task, np.concatenate(status), n, kept)
+    assert sums is not None
+    found = shapley_effects(sums)
+    return {
+        "shapley": (PAIR, found.effect, {"long_name": "Shapley effect", "doc": "share of the variance; they add up to one"}),
+        "shapley_ci": (PAIR, found.effect_ci, {"doc": _bootstrap(task)}),
+        **_level(found.mean, found.std),
+    }, about  # fmt: skip
+
+
+def _morris(task: Task) -> tuple[Variables, dict[str, Any]]:
+    design = morris_design(len(task.box.names), task.samples, task.seed)
+    rows, _ = task.evaluate(design.points)
+    kept = np.all(np.isfinite(rows[..., :-2]).all(axis=-1) & (rows[..., -1] == SOLVED), axis=1)
+    about = _counts(task, rows[..., -1].astype(int), kept.size, int(kept.sum()))
+    effects = elementary_effects(design, rows[..., :-2])[kept]
+    found = morris_indices(effects, resamples=task.resamples, seed=task.seed)
+    docs = {
+        "mu": "mean elementary effect: change of the outcome per full range of the parameter",
+        "mu_star": "mean absolute elementary effect",
+        "mu_star_ci": _bootstrap(task),
+        "sigma": "standard deviation of the elementary effects: curvature and interactions",
+    }
+    return {n: (PAIR, getattr(found, n), {"doc": doc}) for n, doc in docs.items()}, about
+
+
+def _gradients(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Outcomes and exact derivatives at points of the box, those that solved."""
+    unit = task.copula.correlate(quasi_random(len(task.box.names), task.seed).random(task.power_of_two))
+    rows, slopes = task.evaluate(unit, slopes=True)
+    assert slopes is not None
+    kept = np.isfinite(rows[:, :-2]).all(axis=1) & (rows[:, -1] == SOLVED) & np.isfinite(slopes).all(axis=(1, 2))
+    about = _counts(task, rows[..., -1].astype(int), kept.size, int(kept.sum()))
+    return rows[kept, :-2], slopes[kept], about
+
+
+def _derivative(task: Task) -> tuple[Variables, dict[str, Any]]:
+    r"""$\nu_j = E[(\partial y/\partial x_j)^2]$ and $T_j \le \nu_j (hi_j - lo_j)^2 / (\pi^2 V)$ [S]."""
+    y, slopes, about = _gradients(task)
+    squares = slopes**2
+    nu, m = squares.mean(axis=0), len(y)
+    resampled = resample_counts(m, task.resamples, task.seed) @ squares.reshape(m, -1) / m
+    z = NormalDist().inv_cdf(0.975)
+    variance = y.var(axis=0)[:, None]
+    bound = np.where(variance > 0, nu * (task.box.hi - task.box.lo) ** 2 / np.where(variance > 0, variance, 1), 0.0)
+    return {
+        "nu": (PAIR, nu, {"doc": "mean squared derivative of the outcome over the prior box"}),
+        "nu_ci": (PAIR, (z * resampled.std(axis=0, ddof=1)).reshape(nu.shape), {"doc": _bootstrap(task)}),
+        "total_bound": (PAIR, bound / np.pi**2, {"doc": "Poincare upper bound of the total-order share of variance"}),
+        "mean_derivative": (PAIR, slopes.mean(axis=0), {"doc": "mean derivative over the prior box"}),
+    }, about
+
+
+def _active(task: Task) -> tuple[Variables, dict[str, Any]]:
+    _, slopes, about = _gradients(task)
+    found = active_subspace(slopes * (task.box.hi - task.box.lo), resamples=task.resamples, seed=task.seed)
+    part, ranges = ("outcome", "component"), "derivatives per full range of each parameter"
+    return {
+        "activity": (PAIR, found.activity, {"doc": f"activity score over the active subspace; {ranges}"}),
+        "activity_ci": (PAIR, found.activity_ci, {"doc": _bootstrap(task)}),
+        "eigenvalue": (part, found.eigenvalue, {"doc": f"mean squared derivative along each direction; {ranges}"}),
+        "eigenvalue_lo": (part, found.lo, {"doc": "2.5 % quantile of the bootstrap"}),
+        "eigenvalue_hi": (part, found.hi, {"doc": "97.5 % quantile of the bootstrap"}),
+        "direction": (("outcome", "component", "parameter"), found.vector, {"doc": "eigenvectors, the largest entry positive"}),
+        "dimension": (("outcome",), found.dimension.astype(float), {"doc": "of the active subspace: where the eigenvalues fall most"}),
+        "subspace_error": (("outcome",), found.error, {"doc": "mean sine of the largest angle to the subspaces of the bootstrap"}),
+    }, about  # fmt: skip
+
+
+def _elasticities(task: Task) -> tuple[Variables, dict[str, Any]]:
+    x = np.asarray(get_values(task.p, task.u, task.box.names), float)
+    rows, slopes = task.evaluate_at(x[None], True)
+    assert slopes is not None
+    y, slope, status = rows[0, :-2], slopes[0], int(rows[0, -1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        elasticity = np.where(y[:, None] != 0, slope * x / y[:, None], np.nan)
+    return {
+        "derivative": (PAIR, slope, {"doc": "d outcome / d parameter, exact, in units of outcome per unit of parameter"}),
+        "elasticity": (PAIR, elasticity, {"doc": "d ln outcome / d ln parameter; NaN where the outcome is zero"}),
+        "value": (("outcome",), y, {"doc": "the outcome at the point"}),
+        "at": (("parameter",), x, {"doc": "the parameter at the point"}),
+    }, {"status": status, "reason": task.model.reason(status)[0]}  # fmt: skip
+
+
+RUN: dict[str, Callable[[Task], tuple[Variables, dict[str, Any]]]] = {
+    "sobol": _sobol,
+    "shapley": _shapley,
+    "morris": _morris,
+    "derivative": _derivative,
+    "active": _active,
+    "elasticities": _elasticities,
+}
