@@ -28,6 +28,8 @@ LARGEST_STEP = 1.5
 MAX_STEPS = 24
 # Rounds in which a start adapts, and how much of the rise in output capital follows.
 ROUNDS, FOLLOWS = 6, 0.8
+# In the first start: the share of capital's distance from rest that is left after a year.
+SPEED = 0.9
 # A homotopy that would need smaller steps has come to the end of its branch.
 SMALLEST_STEP = 1 / 400
 
@@ -50,20 +52,47 @@ def setting(p: Params, u: Policy) -> Setting:
     return Setting(p, u, stocks(p), exogenous(p, u))
 
 
+def resting_rate(p: Params, g: Array) -> Array:
+    r"""Interest rate of balanced growth at rate g without AI (8.16): $1 = \beta(1+r)e^{-g} + \beta\chi X_o/W$, by bisection.
+
+    Per unit of output capital is $\alpha/(r + d_K)$, debt at its target, and owners consume what others leave.
+    """
+    workers = ((1 - p.tau_y0) * (1 - p.l_o) * (1 - p.alpha) * (1 - p.a_0) + p.t_w) / (1 + p.tau_c)
+
+    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        r = (ends[0] + ends[1]) / 2
+        K = p.alpha / (r + p.dK)
+        owners = jnp.maximum(1 - p.g_y - workers - (g + p.dK) * K, 0.02)
+        saves = p.beta * ((1 + r) * jnp.exp(-g) + p.chi * owners / (jnp.exp(g) * K + p.b_bar)) > 1
+        return jnp.where(saves, ends[0], r), jnp.where(saves, r, ends[1])
+
+    lo, hi = lax.fori_loop(0, 12, halve, (0.02 - p.dK + 0 * g, 0.4 + 0 * g))
+    return (lo + hi) / 2
+
+
 def balanced(given: Setting) -> Unknowns:
-    """A start without AI: all values in goods grow with productivity, rates stay at those of 2020, shares too."""
-    p, at, now = given.p, given.at, given.now
-    growth = now.ln_z_g / (1 - p.alpha)
-    ln_w, zero = jnp.log(at.w) + growth, jnp.zeros_like(growth)
-    V = at.w * jnp.exp(growth) / ((1 - p.alpha) * (1 - p.a_0))
-    i = p.dK + jnp.diff(growth, append=2 * growth[-1:] - growth[-2:-1])
-    K = jnp.exp(at.ln_K + growth)
-    X_w = ((1 - p.tau_y0) * (1 - p.l_o) * jnp.exp(ln_w) + p.t_w * V) / (1 + p.tau_c)
-    X_o = jnp.maximum(V * (1 - p.g_y) - i * K - X_w, 0.02 * V)
+    """A start without AI: near balanced growth at the rate of productivity of each year, with capital on its way there."""
+    p, at, now, al = given.p, given.at, given.now, given.p.alpha
+    t, trend = jnp.arange(p.T, dtype=al.dtype), now.ln_z_g / (1 - al)
+    g = jnp.diff(trend, append=2 * trend[-1:] - trend[-2:-1])
+    r = resting_rate(p, g)
+    # Output per wage, and capital at rest: c_g = 1 with r_K = r + dK
+    V = 1 / ((1 - al) * (1 - p.a_0))
+    K_rest = jnp.log((1 - al) * al * V / (r + p.dK)) + trend + al / (1 - al) * jnp.log(al / (r + p.dK))
+    ln_K = K_rest + (at.ln_K - K_rest[0]) * SPEED**t
+    ln_w = (1 - al) * jnp.log(1 - al) + now.ln_z_g + al * (ln_K - jnp.log(V))
+    i = jnp.append(jnp.expm1(jnp.diff(ln_K)), g[-1]) + p.dK
+    V, w = V * jnp.exp(ln_w), jnp.exp(ln_w)
+    X_w = ((1 - p.tau_y0) * (1 - p.l_o) * w + p.t_w * V) / (1 + p.tau_c)
+    X_o = jnp.maximum(V * (1 - p.g_y) - i * jnp.exp(ln_K) - X_w, 0.02 * V)
+    # (8.18): the rent that pays for the rate and the fall of the price
+    fall = jnp.concatenate([now.ln_q[:1] - now.ln_q[1:2], now.ln_q[:-1] - now.ln_q[1:]])
+    rent = jnp.exp(now.ln_q) * ((1 + r) * jnp.exp(fall) - 1 + p.dM)
+    zero = jnp.zeros_like(t)
     return Unknowns(
-        ln_K=jnp.log(K), ln_M=at.ln_M + zero, B=at.B * jnp.exp(growth), a_g=p.a_0 + zero, a_s=p.a_0 + zero,
-        ln_Zeta=zero, ln_w=ln_w, ln_r_M=jnp.log(at.r_M) + now.ln_q - now.ln_q[0], ln_X_o=jnp.log(X_o),
-        y=p.r_00 - now.r_min, i=i,
+        ln_K=ln_K, ln_M=at.ln_M + zero, B=jnp.where(t == 0, at.B, p.b_bar * V), a_g=p.a_0 + zero, a_s=p.a_0 + zero,
+        ln_Zeta=zero, ln_w=ln_w, ln_r_M=jnp.log(jnp.where(t == 0, at.r_M, rent)), ln_X_o=jnp.log(X_o),
+        y=r - now.r_min, i=i,
     )  # fmt: skip
 
 
