@@ -69,7 +69,7 @@ def test_the_regulator_of_rents_by_a_second_route():
     p, u = model.params(), model.policy()
     about = dict(discount=0.95, maximize=False, bounds={n: (0.0, 5.0) for n in TAXES}, horizon=79.0, steps=79)
     rule = policy_plan(model, TAXES, rent_loss, rule="feedback", states={"rents": "R_0", "transparency": "S_0"},
-                       iterations=150, **about)  # fmt: skip
+                       iterations=40, **about)  # fmt: skip
     k, level = rule.coefficient.values, rule.level.values
     own = FeedbackRule(level - k[:, 0] * 0.5 + k[:, 1] * 0.6, k[:, 0], -k[:, 1])
     assert float(jax.jit(lambda: feedback_loss(p, u, own, TAXES, years=80))()) == pytest.approx(

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import expit
 
 
@@ -37,6 +36,9 @@ def cvar(f: np.ndarray, w: np.ndarray, share: float, temperature: float) -> Smoo
 
     def excess(t: float) -> float:
         return float(w @ expit((t - f) / T)) - share
+
+    # Imported late: scipy.optimize takes longer to load than a model to solve.
+    from scipy.optimize import brentq
 
     t: Any = brentq(excess, f.min() - 60 * T, f.max() + 60 * T, xtol=1e-14)
     tail = expit((t - f) / T)
