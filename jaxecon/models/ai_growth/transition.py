@@ -18,7 +18,7 @@ from jaxecon.models.ai_growth.conditions import Gaps, Setting, gaps, parts, part
 from jaxecon.models.ai_growth.economy import Unknowns, year
 from jaxecon.models.ai_growth.elimination import solve, system
 from jaxecon.models.ai_growth.params import Params, Policy
-from jaxecon.models.ai_growth.technology import exogenous, stocks
+from jaxecon.models.ai_growth.technology import discount, exogenous, stocks, years
 from jaxecon.numerics.roots import first_success
 
 Scalar = Float[Array, ""]
@@ -176,8 +176,8 @@ class Search(NamedTuple):
 def _attempt(step: Scalar, args: tuple[Params, Policy]) -> tuple[tuple[All, All, Scalar], Bool[Array, ""]]:
     """Transitions without and with AI: at once for a step of 1, else by homotopy whose steps begin with `step`."""
     p, u = args
-    at_once = step >= 1
-    base = jnp.stack(balanced(setting(p, u)))
+    at_once, whole = step >= 1, setting(p, u)
+    base = jnp.stack(balanced(whole))
 
     def unfinished(s: Search) -> Array:
         return (s.stage < 2) & (s.step > SMALLEST_STEP)
@@ -185,8 +185,10 @@ def _attempt(step: Scalar, args: tuple[Params, Policy]) -> tuple[tuple[All, All,
     def advance(s: Search) -> Search:
         raised = jnp.minimum(s.stage + s.step, jnp.where(s.stage < 1, 1.0, 2.0))
         target = jnp.where(s.stage < 0, jnp.where(at_once, 1.0, 0.0), raised)
-        dem, ai_on = jnp.clip(target, 0.0, 1.0) * p.dem, jnp.clip(target - 1, 0.0, 1.0) * p.ai_on
-        given = setting(with_fields(p, ("dem", "ai_on"), (dem, ai_on)), u)
+        q = with_fields(
+            p, ("dem", "ai_on"), (jnp.clip(target, 0.0, 1.0) * p.dem, jnp.clip(target - 1, 0.0, 1.0) * p.ai_on)
+        )
+        given = whole._replace(p=q, now=whole.now._replace(beta=discount(q, years(q))))
         x, ok = newton(given, jnp.stack(adapted(given, Unknowns(*s.x))), unfinished(s))
         failed = jnp.where(at_once | (s.stage < 0), 0.0, s.step / 4)
         return Search(
@@ -236,8 +238,7 @@ class Transition(NamedTuple):
 
 
 def transition(p: Params, u: Policy) -> Transition:
-    """Solve the transition without and with AI. Where it fails the paths are a finite start and have no derivative."""
+    """Solve the transition without and with AI. Where it fails the paths are the last that was solved, or a start, and have no derivative."""
     (off, on, stage), found = first_success(_attempt, _steps, (p, u))
-    start = lax.stop_gradient(jnp.stack(balanced(setting(p, u))))
-    x = lax.stop_gradient(jnp.where(found, jnp.stack([off, on]), start))
+    x = lax.stop_gradient(jnp.stack([off, on]))
     return Transition(beside(lambda q, x: _attached(x, q, u, found), p, x), stage)
