@@ -1,7 +1,7 @@
 r"""The transition with perfect foresight: Newton on all years at once, without AI first, then with it.
 
 Unknowns are `[11, T]`. Each step is one elimination (`elimination.solve`). Where Newton fails from the usual start, the demand shock
-and then AI are raised in steps that adapt (homotopy); a branch that ends before AI is fully on has no transition, and says so.
+with its scars and then AI are raised in steps that adapt (homotopy); a branch that ends before AI is fully on has no transition, and says so.
 The derivative is that of the implicit function theorem: one more elimination, in either mode.
 """
 
@@ -165,7 +165,7 @@ def beside(f: Callable[[Params, Any], Any], p: Params, x: Any) -> Any:
 
 
 class Search(NamedTuple):
-    """Where the homotopy stands. `stage`: -1 nothing solved, 0 no demand shock, 1 without AI, 2 with AI, and between."""
+    """Where the homotopy stands. `stage`: -1 nothing solved, 0 no demand shock nor scars, 1 without AI, 2 with AI, and between."""
 
     stage: Scalar
     step: Scalar
@@ -185,9 +185,8 @@ def _attempt(step: Scalar, args: tuple[Params, Policy]) -> tuple[tuple[All, All,
     def advance(s: Search) -> Search:
         raised = jnp.minimum(s.stage + s.step, jnp.where(s.stage < 1, 1.0, 2.0))
         target = jnp.where(s.stage < 0, jnp.where(at_once, 1.0, 0.0), raised)
-        q = with_fields(
-            p, ("dem", "ai_on"), (jnp.clip(target, 0.0, 1.0) * p.dem, jnp.clip(target - 1, 0.0, 1.0) * p.ai_on)
-        )
+        slump, reach = jnp.clip(target, 0.0, 1.0), jnp.clip(target - 1, 0.0, 1.0)
+        q = with_fields(p, ("dem", "eta_u", "ai_on"), (slump * p.dem, slump * p.eta_u, reach * p.ai_on))
         given = whole._replace(p=q, now=whole.now._replace(beta=discount(q, years(q))))
         x, ok = newton(given, jnp.stack(adapted(given, Unknowns(*s.x))), unfinished(s))
         failed = jnp.where(at_once | (s.stage < 0), 0.0, s.step / 4)
