@@ -38,7 +38,7 @@ MODEL = Model(
     regimes=REGIMES,
     studies=STUDIES,
     float32_exceptions=("rate_effect_low",),
-    block=64,
+    block=16,
 )
 
 __all__ = ["MODEL"]

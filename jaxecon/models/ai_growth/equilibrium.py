@@ -17,7 +17,7 @@ NO_BASE, BRANCH_ENDS = core.FIRST_REASON, core.FIRST_REASON + 1
 REASONS = {
     NO_BASE: (
         "NO_BASE",
-        "no transition without AI was found: neither at once nor as the demand shock was raised in small steps",
+        "no transition without AI was found: neither at once nor as the demand shock and its scars rose in small steps",
     ),
     BRANCH_ENDS: ("BRANCH_ENDS", "the transition exists without AI, but the branch ends before AI is fully on"),
 }

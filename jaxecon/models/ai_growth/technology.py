@@ -89,6 +89,11 @@ def stocks(p: Params) -> Stocks:
     return Stocks(jnp.log(p.alpha * V / r_K), jnp.log(M), p.b_bar * GDP, w, r_M, e, q, GDP)
 
 
+def discount(p: Params, t: Path) -> Path:
+    r"""Owners' discount factor with the demand shock (8.16): $\beta_t = \beta(1 + dem\,\rho_d^t)$."""
+    return p.beta * (1 + decaying(p.dem, 0.0, p.rho_d, t))
+
+
 class Exogenous(NamedTuple):
     """Paths that no market moves, `[T]` each."""
 
@@ -115,7 +120,7 @@ def exogenous(p: Params, u: Policy) -> Exogenous:
         e=at.e * jnp.exp(-before(decaying(p.ge, 0.0, p.rho_e, t))),
         ln_z_g=before(decaying(p.gg_0, p.g_inf, p.rho_g, t)),
         ln_z_s=before(decaying(p.gs_0, p.gs_inf, p.rho_g, t)),
-        beta=p.beta * (1 + decaying(p.dem, 0.0, p.rho_d, t)),
+        beta=discount(p, t),
         r_min=jnp.where(t < p.t_fl, p.r_min, -1.0),
         window=((t >= p.t_on) & (t < p.t_off)).astype(t.dtype),
         last=t == p.T - 1,

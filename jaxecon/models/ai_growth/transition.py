@@ -1,7 +1,7 @@
 r"""The transition with perfect foresight: Newton on all years at once, without AI first, then with it.
 
 Unknowns are `[11, T]`. Each step is one elimination (`elimination.solve`). Where Newton fails from the usual start, the demand shock
-and then AI are raised in steps that adapt (homotopy); a branch that ends before AI is fully on has no transition, and says so.
+with its scars and then AI are raised in steps that adapt (homotopy); a branch that ends before AI is fully on has no transition, and says so.
 The derivative is that of the implicit function theorem: one more elimination, in either mode.
 """
 
@@ -18,7 +18,7 @@ from jaxecon.models.ai_growth.conditions import Gaps, Setting, gaps, parts, part
 from jaxecon.models.ai_growth.economy import Unknowns, year
 from jaxecon.models.ai_growth.elimination import solve, system
 from jaxecon.models.ai_growth.params import Params, Policy
-from jaxecon.models.ai_growth.technology import exogenous, stocks
+from jaxecon.models.ai_growth.technology import discount, exogenous, stocks, years
 from jaxecon.numerics.roots import first_success
 
 Scalar = Float[Array, ""]
@@ -165,7 +165,7 @@ def beside(f: Callable[[Params, Any], Any], p: Params, x: Any) -> Any:
 
 
 class Search(NamedTuple):
-    """Where the homotopy stands. `stage`: -1 nothing solved, 0 no demand shock, 1 without AI, 2 with AI, and between."""
+    """Where the homotopy stands. `stage`: -1 nothing solved, 0 no demand shock nor scars, 1 without AI, 2 with AI, and between."""
 
     stage: Scalar
     step: Scalar
@@ -176,8 +176,8 @@ class Search(NamedTuple):
 def _attempt(step: Scalar, args: tuple[Params, Policy]) -> tuple[tuple[All, All, Scalar], Bool[Array, ""]]:
     """Transitions without and with AI: at once for a step of 1, else by homotopy whose steps begin with `step`."""
     p, u = args
-    at_once = step >= 1
-    base = jnp.stack(balanced(setting(p, u)))
+    at_once, whole = step >= 1, setting(p, u)
+    base = jnp.stack(balanced(whole))
 
     def unfinished(s: Search) -> Array:
         return (s.stage < 2) & (s.step > SMALLEST_STEP)
@@ -185,8 +185,9 @@ def _attempt(step: Scalar, args: tuple[Params, Policy]) -> tuple[tuple[All, All,
     def advance(s: Search) -> Search:
         raised = jnp.minimum(s.stage + s.step, jnp.where(s.stage < 1, 1.0, 2.0))
         target = jnp.where(s.stage < 0, jnp.where(at_once, 1.0, 0.0), raised)
-        shock, ai_on = jnp.clip(target, 0.0, 1.0), jnp.clip(target - 1, 0.0, 1.0) * p.ai_on
-        given = setting(with_fields(p, ("dem", "eta_u", "ai_on"), (shock * p.dem, shock * p.eta_u, ai_on)), u)
+        slump, reach = jnp.clip(target, 0.0, 1.0), jnp.clip(target - 1, 0.0, 1.0)
+        q = with_fields(p, ("dem", "eta_u", "ai_on"), (slump * p.dem, slump * p.eta_u, reach * p.ai_on))
+        given = whole._replace(p=q, now=whole.now._replace(beta=discount(q, years(q))))
         x, ok = newton(given, jnp.stack(adapted(given, Unknowns(*s.x))), unfinished(s))
         failed = jnp.where(at_once | (s.stage < 0), 0.0, s.step / 4)
         return Search(
@@ -201,9 +202,7 @@ def _attempt(step: Scalar, args: tuple[Params, Policy]) -> tuple[tuple[All, All,
 
 
 def _steps(args: tuple[Params, Policy]) -> Float[Array, " 2"]:
-    # With scars a second, self-fulfilling slump exists: the ordinary one is followed from the economy without shock and scars.
-    scars = args[0].eta_u > 0
-    return jnp.where(scars, jnp.asarray([1 / 12, 1 / 48]), jnp.asarray([1.0, 1 / 12])).astype(args[0].alpha.dtype)
+    return jnp.asarray([1.0, 1 / 12], args[0].alpha.dtype)
 
 
 @jax.custom_jvp
@@ -238,8 +237,7 @@ class Transition(NamedTuple):
 
 
 def transition(p: Params, u: Policy) -> Transition:
-    """Solve the transition without and with AI. Where it fails the paths are a finite start and have no derivative."""
+    """Solve the transition without and with AI. Where it fails the paths are the last that was solved, or a start, and have no derivative."""
     (off, on, stage), found = first_success(_attempt, _steps, (p, u))
-    start = lax.stop_gradient(jnp.stack(balanced(setting(p, u))))
-    x = lax.stop_gradient(jnp.where(found, jnp.stack([off, on]), start))
+    x = lax.stop_gradient(jnp.stack([off, on]))
     return Transition(beside(lambda q, x: _attached(x, q, u, found), p, x), stage)
