@@ -296,6 +296,7 @@ np.save(sys.argv[2], np.stack([ds[n].values for n in ("welfare", "price", "statu
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_same_numbers(tmp_path):
     found = []
     for n in (1, 8):
@@ -306,6 +307,7 @@ def test_eight_devices_give_the_same_numbers(tmp_path):
     np.testing.assert_allclose(found[0], found[1], rtol=1e-12, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_sweep(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -237,6 +237,7 @@ def test_regimes_and_sets_solve(model):
         assert int(ev.status) == 0, (name, model.reason(ev.status))
 
 
+@pytest.mark.slow
 def test_float32_agrees(model):
     """Outcomes in float32 within 1e-3 of float64 at box draws, relative to the outcome's typical size."""
     p64 = _box_points(model, 16, seed=5)

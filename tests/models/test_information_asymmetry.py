@@ -358,6 +358,7 @@ def test_agents_ai_reverses_the_gain_at_the_threshold():
 # Beyond linear contracts -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_first_order_contract_beats_linear_and_is_globally_incentive_compatible():
     """It exceeds the linear contract, more the further outcomes reach (Mirrlees); no other effort pays; not convex."""
     best = [first_order_contract(P.r, P.c, at(1.0), at(x)) for x in (2.0, 3.0, 4.0)]
