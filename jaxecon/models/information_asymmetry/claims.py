@@ -99,7 +99,7 @@ def joint_limit(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
 
 
 def liability(p: Params, u: Policy, key: PRNGKeyArray) -> Scalar:
-    """At the liability of the claim 1e-12 less rent and gap to first-best quantity; a thousandth below it, the larger of the two."""
+    """At the liability of the claim 1e-12 less rent and gap to first-best quantity; a thousandth below it, the two together."""
     needed = screening.full_liability(p, p.pi)
 
     def gap(share: float) -> Scalar:

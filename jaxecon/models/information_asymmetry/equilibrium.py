@@ -131,7 +131,7 @@ def outcomes(p: Params, u: Policy, eq: Equilibrium) -> Outcomes:
         rent_after=eq.after.rent,
         q_low=eq.after.q,
         ell_star=screening.full_liability(p, eq.pi),
-        pi_star=screening.shutdown_share(p),
+        shutdown_share=screening.shutdown_share(p),
         welfare_screening=markets.rothschild_stiglitz(p, eq.pi).welfare,
         welfare_subsidized=markets.miyazaki_wilson_spence(p, eq.pi).welfare,
         welfare_lemons=many.welfare,

@@ -47,10 +47,10 @@ class Outcomes(eqx.Module):
         grade="S",
     )
     ell_star: Float[Array, ""] = outcome(
-        unit="money", doc="liability from which a signal verified after gives the first best; infinite accuracy gap capped",
+        unit="money", doc="liability from which a signal verified after gives the first best; 1e12 where it tells nothing",
         grade="S",
     )  # fmt: skip
-    pi_star: Float[Array, ""] = outcome(
+    shutdown_share: Float[Array, ""] = outcome(
         unit="1", doc="posterior share of the efficient type beyond which the inefficient is shut down (nu_s)",
         symbol="nu_s", bounds=(0.0, 1.0), grade="S",
     )  # fmt: skip
