@@ -166,6 +166,7 @@ def evaluate_rows(
     size, run = response.group, _wide_grids if response.model.block else _wide_rows
     if response.group == GROUP:
         few, many = (ONE_BY_ONE, MANY_ONE_BY_ONE) if cpu and response.model.block == 1 else (GROUP, MANY)
+        many = response.model.many or many
         size, run = (wide, run) if (study or len(vectors)) >= many else (few, _small_rows)
     devices = jax.local_devices()
 

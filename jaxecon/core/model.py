@@ -162,6 +162,7 @@ class Model:
     - `float32_exceptions`: outcomes that float32 does not reproduce to 1e-3.
     - `starts(p, u) -> [S] batch` of equilibria from other starts, for uniqueness checks.
     - `block`: points that a CPU takes side by side, where a point holds grids and few of them fill the cache of a core.
+    - `many`: points from which a study is worth a program that runs faster and compiles longer, where a point is costly.
     """
 
     name: str
@@ -186,6 +187,7 @@ class Model:
     tolerance: float = 1e-8
     float32_exceptions: tuple[str, ...] = ()
     block: int | None = None
+    many: int | None = None
 
     @property
     def fields(self) -> dict[str, Field]:

@@ -7,8 +7,10 @@ gives both. All small systems are written out, on numbers that are vectors in a 
 since elimination runs from the future to the past as a saddle path asks for.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
@@ -42,10 +44,6 @@ class System(NamedTuple):
 
 def _scaled(number: Array, row: Row) -> Row:
     return {n: number * slope for n, slope in row.items()}
-
-
-def _negative(row: Row) -> Row:
-    return {n: -slope for n, slope in row.items()}
 
 
 def _sum(*rows: Row) -> Row:
@@ -104,81 +102,110 @@ def system(given: Setting, x: Unknowns, v: Parts, slopes: dict[str, Row]) -> Sys
     )
 
 
-def _inverse(m: list[list[Array]]) -> list[list[Array]]:
-    """Inverse of a 3 x 3 matrix by cofactors."""
+class Band(NamedTuple):
+    """The linear system after prices are substituted, years first; columns are the six states, then the three choices.
+
+    `laws [T, 6, 9]`, `euler [T, 3, 9]`, `rents [T, 2, 9]`, `weight [T]`; right sides `push [T, 6]`, `want [T, 3]`, `see [T, 2]`.
+    Any further axes come last: a batch there keeps the numbers of a column side by side.
+    """
+
+    laws: Array
+    euler: Array
+    rents: Array
+    weight: Array
+    push: Array
+    want: Array
+    see: Array
+
+
+def _times(left: Array, right: Array) -> Array:
+    """Product of two matrices, or of a matrix and a vector, in the leading axes; written out."""
+    wide = right.ndim - left.ndim + 1
+    columns = [left[:, k] if wide == 0 else left[:, k, None] for k in range(left.shape[1])]
+    return _total([column * right[k] for k, column in enumerate(columns)])
+
+
+def _inverse(m: Array) -> Array:
+    """Inverse of a 3 x 3 matrix by cofactors, in the leading axes."""
 
     def cofactor(i: int, j: int) -> Array:
-        (a, b), (c, d) = ([m[r][s] for s in range(3) if s != j] for r in range(3) if r != i)
+        (a, b), (c, d) = ([m[r, s] for s in range(3) if s != j] for r in range(3) if r != i)
         return (a * d - b * c) * (-1) ** (i + j)
 
     cof = [[cofactor(i, j) for j in range(3)] for i in range(3)]
-    det = _total([m[0][j] * cof[0][j] for j in range(3)])
-    return [[cof[j][i] / det for j in range(3)] for i in range(3)]
+    det = _total([m[0, j] * cof[0][j] for j in range(3)])
+    return jnp.stack([jnp.stack([cof[j][i] / det for j in range(3)]) for i in range(3)])
 
 
-class Ahead(NamedTuple):
-    """What a year sees of the next, by next year's states and a constant: consumption, and the rents of either capital."""
+def _back(ahead: tuple[Array, Array], now: Band) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """A year of the sweep backward: its Euler equations, with next year's choices substituted, give its choices.
 
-    consumption: Row
-    rents: list[Row]
-    level: Array
-    levels: list[Array]
-
-
-class Rule(NamedTuple):
-    """A year's choices as linear functions of its states: slopes by choice and state, and constants."""
-
-    slopes: dict[str, Row]
-    level: Row
-
-
-def _back(ahead: Ahead, now: tuple) -> tuple[Ahead, Rule]:
-    """A year of the sweep backward: its Euler equations, with next year's choices substituted, give its choices."""
-    laws, euler, rents, weight, (push, want, see) = now
-    minus = [_scaled(-weight, ahead.consumption), *(_negative(row) for row in ahead.rents)]
-    const = [-weight * ahead.level, *(-level for level in ahead.levels)]
-    rows = [_sum(row, *(_scaled(h[s], laws[s]) for s in STATES)) for row, h in zip(euler, minus)]
-    inverse = _inverse([[row[z] for z in CHOICES] for row in rows])
-    slopes = {
-        z: {s: -_total([inverse[k][r] * rows[r][s] for r in range(3)]) for s in STATES} for k, z in enumerate(CHOICES)
-    }
-    left = [b - k - _value(h, push) for b, k, h in zip(want, const, minus)]
-    level = {z: _total([inverse[k][r] * left[r] for r in range(3)]) for k, z in enumerate(CHOICES)}
-    by_state = [_sum({s: row[s] for s in STATES if s in row}, *(_scaled(row[z], slopes[z]) for z in CHOICES if z in row))
-                for row in rents]  # fmt: skip
-    levels = [b + _value({z: row[z] for z in CHOICES if z in row}, level) for row, b in zip(rents, see)]
-    return Ahead(slopes["ln_X_o"], by_state, level["ln_X_o"], levels), Rule(slopes, level)
+    `ahead`: what it sees of the next year, by that year's states and a constant: consumption, and the rents of either capital.
+    """
+    one = jnp.ones_like(now.weight)
+    sign = -jnp.stack([now.weight, one, one])
+    minus, const = sign[:, None] * ahead[0], sign * ahead[1]
+    # The barriers keep the compiler from computing each number anew in all that uses it.
+    rows = lax.optimization_barrier(now.euler + _times(minus, now.laws))
+    inverse = lax.optimization_barrier(_inverse(rows[:, 6:]))
+    P = lax.optimization_barrier(-_times(inverse, rows[:, :6]))
+    p = _times(inverse, now.want - const - _times(minus, now.push))
+    seen = now.rents[:, :6] + _times(now.rents[:, 6:], P)
+    level = now.see + _times(now.rents[:, 6:], p)
+    return (jnp.concatenate([P[:1], seen]), jnp.concatenate([p[:1], level])), (P, p)
 
 
-def _forward(state: Row, now: tuple) -> tuple[Row, Row]:
-    """A year of the sweep forward: choices by its rule, then next year's states by the laws."""
-    laws, push, rule = now
-    at = state | {z: rule.level[z] + _value(rule.slopes[z], state) for z in CHOICES}
-    return {s: _value(laws[s], at) + push[s] for s in STATES}, at
+def _forward(state: Array, now: tuple[Array, Array, Array, Array]) -> tuple[Array, Array]:
+    """A year of the sweep forward: choices by the year's rule, then next year's states by the laws."""
+    laws, push, P, p = now
+    at = jnp.concatenate([state, p + _times(P, state)])
+    return push + _times(laws, at), at
 
 
-def solve(system: System, right: Gaps) -> Unknowns:
+def sweep(band: Band, start: Array) -> Array:
+    """States and choices `[T, 9]` of the linear system from the states `start` of the first year."""
+    nothing = jnp.zeros_like(band.laws[0, :3, :6]), jnp.zeros_like(band.want[0])
+    _, (P, p) = lax.scan(_back, nothing, band, reverse=True)
+    return lax.scan(_forward, start, (band.laws, band.push, P, p))[1]
+
+
+@jax.custom_batching.custom_vmap
+def sweep_side_by_side(band: Band, start: Array) -> Array:
+    """`sweep` where a batch comes last, so that the numbers of its points are vectors; has no derivative."""
+    return sweep(band, start)
+
+
+@sweep_side_by_side.def_vmap
+def _(size: int, batched: tuple, band: Band, start: Array) -> tuple[Array, bool]:
+    def last(x: Array, has: bool) -> Array:
+        return jnp.moveaxis(x if has else jnp.broadcast_to(x, (size, *x.shape)), 0, -1)
+
+    return jnp.moveaxis(sweep(*jax.tree.map(last, (band, start), tuple(batched))), -1, 0), True
+
+
+def solve(system: System, right: Gaps, sweep: Callable[[Band, Array], Array] = sweep) -> Unknowns:
     """Solution of the linear system: the change of all unknowns at which the conditions change by `right`; linear in `right`."""
     # What the markets' right sides add to prices, and through them to the other conditions
     jump = {n: _value(system.inverse[n], dict(zip(MARKETS, right.markets))) for n in PRICES}
     later = jnp.concatenate([right.laws[:, 1:], jnp.zeros_like(right.laws[:, :1])], axis=1)
-    pushed = {s: b + _value(row, jump) if any(n in row for n in PRICES) else b
-              for (s, row), b in zip(system.laws.items(), later)}  # fmt: skip
-    wanted = [
-        b - _value(row, jump) if any(n in row for n in PRICES) else b for row, b in zip(system.euler, right.euler)
-    ]
-    seen = [_value(row, jump) for row in system.ahead]
+    zero = jnp.zeros_like(system.weight)
 
-    def kept(row: Row) -> Row:
-        return {n: slope for n, slope in row.items() if n in KEPT}
+    def pushed(row: Row) -> Array:
+        return _value(row, jump) if any(n in row for n in PRICES) else zero
 
-    laws = {s: kept(row) for s, row in system.laws.items()}
-    euler, rents = [kept(row) for row in system.euler], [kept(row) for row in system.ahead]
-    zero = jnp.zeros_like(right.laws[0, 0])
-    nothing = Ahead({s: zero for s in STATES}, [{s: zero for s in STATES}] * 2, zero, [zero] * 2)
-    sides = (pushed, wanted, seen)
-    _, rules = lax.scan(_back, nothing, (laws, euler, rents, system.weight, sides), reverse=True)
-    start: Row = dict(zip(STATES, right.laws[:, 0]))
-    _, change = lax.scan(_forward, start, (laws, pushed, rules))
+    def dense(rows: list[Row]) -> Array:
+        return jnp.stack([jnp.stack([row.get(n, zero) for n in KEPT], axis=1) for row in rows], axis=1)
+
+    laws = [system.laws[s] for s in STATES]
+    band = Band(
+        laws=dense(laws),
+        euler=dense(system.euler),
+        rents=dense(system.ahead),
+        weight=system.weight,
+        push=jnp.stack([b + pushed(row) for b, row in zip(later, laws)], axis=1),
+        want=jnp.stack([b - pushed(row) for b, row in zip(right.euler, system.euler)], axis=1),
+        see=jnp.stack([pushed(row) for row in system.ahead], axis=1),
+    )
+    change: Row = dict(zip(KEPT, sweep(band, right.laws[:, 0]).T))
     change |= {n: jump[n] + _value(system.prices[n], change) for n in PRICES}
     return Unknowns(**change)

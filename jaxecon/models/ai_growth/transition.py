@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 from jaxecon.core.fields import with_fields
 from jaxecon.models.ai_growth.conditions import Gaps, Setting, gaps, parts, parts_and_slopes
 from jaxecon.models.ai_growth.economy import Unknowns, year
-from jaxecon.models.ai_growth.elimination import solve, system
+from jaxecon.models.ai_growth.elimination import solve, sweep_side_by_side, system
 from jaxecon.models.ai_growth.params import Params, Policy
 from jaxecon.models.ai_growth.technology import discount, exogenous, stocks, years
 from jaxecon.numerics.roots import first_success
@@ -144,9 +144,11 @@ def newton(given: Setting, start: All, active: Bool[Array, ""]) -> tuple[All, Bo
     def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
         x, size, _, k = state
         at = Unknowns(*x)
-        value, slopes = parts_and_slopes(given, at)
+        # The barriers keep the compiler from computing slopes anew in all that uses them.
+        value, slopes = lax.optimization_barrier(parts_and_slopes(given, at))
         right = jax.tree.map(jnp.negative, gaps(given, at, value))
-        move = solve(system(given, at, value, slopes), right)
+        linear, right = lax.optimization_barrier((system(given, at, value, slopes), right))
+        move = solve(linear, right, sweep_side_by_side)
         logs = jnp.max(jnp.abs(jnp.stack([getattr(move, n) for n in LOGS])))
         scale = jnp.minimum(1.0, LARGEST_STEP / jnp.maximum(logs, 1e-30))
         debt = jnp.max(jnp.abs(move.B * jnp.exp(-at.ln_w)))
