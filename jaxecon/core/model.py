@@ -143,6 +143,21 @@ class Agents:
     periods: int
 
 
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """Numbers that data can be compared with, from one computation. (Every outcome is a moment, too.)
+
+    `run(p, u, key)` returns `{name: scalar}`; names are unique within the model and disjoint from its outcomes. `key`
+    serves agent layers, whose `run` is the discrete rule; `smooth` is the differentiable variant of the same numbers.
+    `about`: `{name: (unit, what it is)}`.
+    """
+
+    run: Callable[[Any, Any, PRNGKeyArray], Mapping[str, Float[Array, ""]]]
+    about: Mapping[str, tuple[str, str]]
+    cost: Cost = "equilibrium"
+    smooth: Callable[[Any, Any, PRNGKeyArray], Mapping[str, Float[Array, ""]]] | None = None
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Model:
     """Everything the analyses need to know about one model.
@@ -157,6 +172,7 @@ class Model:
     - `reasons`: the model's own failure codes, `{code: (NAME, explanation)}`, codes from 16.
     - `dynamics`, `agents`: named layers, the first is the default.
     - `regimes`: named policies; `studies`: named functions `(p, u) -> {label: scalar}` for the report.
+    - `moments`: named computations whose numbers calibration compares with data, besides the outcomes.
     - `constraints(p)`: named margins that must be positive (order restrictions), checked at the edge.
     - `objective`: the outcome that policies maximize; `tolerance`: of residuals, in float64.
     - `float32_exceptions`: outcomes that float32 does not reproduce to 1e-3.
@@ -181,6 +197,7 @@ class Model:
     agents: Mapping[str, Agents] = dataclasses.field(default_factory=dict)
     regimes: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     studies: Mapping[str, Callable[[Any, Any], Mapping[str, Array]]] = dataclasses.field(default_factory=dict)
+    moments: Mapping[str, Moments] = dataclasses.field(default_factory=dict)
     constraints: Callable[[Any], Mapping[str, Float[Array, ""]]] = lambda p: {}
     starts: Callable[[Any, Any], Any] | None = None
     objective: str = "welfare"
