@@ -8,16 +8,21 @@ that is kept of the outputs are such sums (`SobolSums`), so that memory does not
 
 import dataclasses
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxecon.analysis.designs import quasi_random
 
-# Numbers of one block of outcomes and base samples, each: as many as keep the caches of a CPU warm.
-OUTCOMES, NUMBERS = 64, 2**19
+# Outcomes that are read together, and of these the ones whose products are held at once; numbers of these products: as many as
+# keep the caches of a CPU warm.
+OUTCOMES, FEW, NUMBERS = 64, 8, 2**18
+# Multiplications of one product below which OpenBLAS keeps to one thread.
+SERIAL = 2**19
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +102,14 @@ class _Terms:
         self.k, self.second = k, second
         self.rows, self.cols = np.triu_indices(k, 1)
         j, a, b, one = np.arange(k), 0, 1, 2
-        entries = {"d": (one, j), "b_d": (b, j), "a": (a, k + one), "b": (b, k + one), "aa": (a, k + a), "bb": (b, k + b)}
+        entries = {
+            "d": (one, j),
+            "b_d": (b, j),
+            "a": (a, k + one),
+            "b": (b, k + one),
+            "aa": (a, k + a),
+            "bb": (b, k + b),
+        }
         if second:
             more = {"ab": (a, k + b), "ba": (3 + j, k + one), "ba_a": (3 + j, k + a)}
             entries |= more | {"pairs": (3 + self.rows, self.cols)}
@@ -108,26 +120,60 @@ class _Terms:
         self.parts["dd"] = slice(ends[-1], ends[-1] + k)
         self.count = ends[-1] + k
 
-    def of(self, y: Float[np.ndarray, "blocks n o"], each: int) -> Float[np.ndarray, "o g t"]:
-        """The terms of groups of `each` base samples."""
-        k, (blocks, n, o) = self.k, y.shape
-        x = np.empty((blocks + 1, o, n))
-        x[k : k + 2], x[k + 2], x[k + 3 :] = y[:2].swapaxes(1, 2), 1.0, y[2 + k :].swapaxes(1, 2)
-        x[:k] = y[2 : 2 + k].swapaxes(1, 2)
-        x[:k] -= x[k]
-        x = x.reshape(blocks + 1, o, n // each, each).transpose(1, 2, 0, 3)
-        products = x[:, :, k:] @ x[:, :, : k + 3].swapaxes(2, 3)
-        terms = np.empty((o, n // each, self.count))
-        terms[..., :-k] = products.reshape(o, n // each, -1)[..., self.wanted]
-        np.einsum("ogjm,ogjm->ogj", x[:, :, :k], x[:, :, :k], out=terms[..., -k:])
-        return terms
+
+class _Work:
+    """What one core needs for the terms of a few outcomes at so many groups of base samples: memory that is used again."""
+
+    def __init__(self, terms: _Terms, blocks: int, outcomes: int, groups: int, each: int) -> None:
+        self.terms, self.each, few = terms, each, min(outcomes, FEW)
+        self.part = np.empty((blocks, groups * each, outcomes))
+        self.left = np.empty((blocks + 1) * few * groups * each)
+        self.product = np.empty((few, groups, (blocks + 1 - terms.k) * (terms.k + 3)))
+        self.picked = np.empty((few, groups, len(terms.wanted)))
+        self.found = np.empty((few, groups, terms.count))
+
+    def of(self, y: Float[np.ndarray, "blocks n o"], center: Float[np.ndarray, " o"], kept: np.ndarray) -> np.ndarray:
+        """The terms `[o, g, t]` of groups of base samples that are neighbors."""
+        k, (blocks, n, o) = self.terms.k, y.shape
+        g, y = n // self.each, y.swapaxes(1, 2)
+        x = self.left[: (blocks + 1) * o * n].reshape(blocks + 1, o, n)
+        np.subtract(y[:2], center[:, None], out=x[k : k + 2], order="C")
+        np.subtract(y[2 : 2 + k], y[0], out=x[:k], order="C")
+        np.subtract(y[2 + k :], center[:, None], out=x[k + 3 :], order="C")
+        x[k + 2] = 1.0
+        if not kept.all():
+            x[..., ~kept] = 0.0
+        x = x.reshape(blocks + 1, o, g, self.each).transpose(1, 2, 0, 3)
+        product, picked, found = (z[:o, :g] for z in (self.product, self.picked, self.found))
+        np.matmul(x[:, :, k:], x[:, :, : k + 3].swapaxes(2, 3), out=product.reshape(o, g, -1, k + 3))
+        np.take(product, self.terms.wanted, axis=2, out=picked, mode="clip")
+        found[..., :-k] = picked
+        np.einsum("ogjm,ogjm->ogj", x[:, :, :k], x[:, :, :k], out=found[..., -k:])
+        return found
 
 
-def _side_by_side(work, outcomes: int) -> list:
-    """`work(first, last)` of each block of outcomes; NumPy holds no lock of Python, so two cores share them."""
-    blocks = [(i, min(i + OUTCOMES, outcomes)) for i in range(0, outcomes, OUTCOMES)]
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, len(blocks))) as pool:
-        return list(pool.map(lambda block: work(*block), blocks))
+def _few(block: slice) -> list[slice]:
+    """A block of outcomes cut into a few each."""
+    return [slice(i, min(i + FEW, block.stop)) for i in range(block.start, block.stop, FEW)]
+
+
+def _side_by_side(work: Callable[[list[slice], bool], Any], outcomes: int) -> None:
+    """`work` on all blocks of outcomes; NumPy holds no lock of Python, so cores share them. It is told whether it is alone."""
+    cores = min(os.cpu_count() or 1, outcomes)
+    size = min(OUTCOMES, -(-outcomes // cores))
+    blocks = [slice(i, min(i + size, outcomes)) for i in range(0, outcomes, size)]
+    with ThreadPoolExecutor(cores) as pool:
+        list(pool.map(lambda i: work(blocks[i::cores], cores == 1), range(cores)))
+
+
+def _weighted(weights: np.ndarray, terms: np.ndarray, out: np.ndarray, alone: bool) -> np.ndarray:
+    """`weights @ terms`. Of two callers at once each keeps to products for which BLAS takes no threads of its own: they would wait
+    for each other."""
+    columns = terms.shape[-1] if alone else max(SERIAL // weights.size, 1)
+    for start in range(0, terms.shape[-1], columns):
+        part = slice(start, start + columns)
+        np.matmul(weights, terms[..., part], out=out[..., part])
+    return out
 
 
 def start_sums(y: Float[np.ndarray, "blocks n o"], kept: Bool[np.ndarray, " n"], resamples: int, k: int) -> SobolSums:
@@ -151,60 +197,76 @@ def add_sums(
 
     A weight stands for a group of base samples, neighbors in `order` (of all, if it is given).
     """
-    blocks, n, _ = y.shape
-    terms, each, kept = _Terms(k, blocks > 2 + k), n // weights.shape[1], kept if order is None else kept[order]
+    blocks, n, o = y.shape
+    terms, groups = _Terms(k, blocks > 2 + k), weights.shape[1]
+    each, most = n // groups, max(NUMBERS // (min(o, FEW) * (blocks + 1 - k) * (k + 3)), 1)
+    step = -(-groups // -(-groups // most))
+    kept = kept if order is None else kept[order]
 
-    def add(first: int, last: int) -> None:
-        step = max(NUMBERS // ((last - first) * terms.count), 1)
-        for start in range(0, weights.shape[1], step):
-            rows = slice(start * each, (start + step) * each)
-            part = y[:, rows if order is None else order[rows], first:last] - sums.center[first:last]
-            part[:, ~kept[rows]] = 0.0
-            sums.terms[first:last] += weights[:, start : start + step] @ terms.of(part, each)
+    def add(outcomes: list[slice], alone: bool) -> None:
+        work = _Work(terms, blocks, outcomes[0].stop - outcomes[0].start, step, each)
+        sums_of = np.empty((work.found.shape[0], *sums.terms.shape[1:]))
+        for block in outcomes:
+            for start in range(0, groups, step):
+                rows, weight = slice(start * each, (start + step) * each), weights[:, start : start + step]
+                part = y[:, rows, block]
+                if order is not None:
+                    out = work.part[:, : len(order[rows]), : part.shape[2]]
+                    part = np.take(y[..., block], order[rows], axis=1, out=out, mode="clip")
+                for few in _few(block):
+                    here = slice(few.start - block.start, few.stop - block.start)
+                    found = work.of(part[..., here], sums.center[few], kept[rows])
+                    sums.terms[few] += _weighted(weight, found, sums_of[: len(found)], alone)
 
-    _side_by_side(add, y.shape[2])
+    _side_by_side(add, o)
     return dataclasses.replace(sums, rows=sums.rows + weights @ kept.reshape(-1, each).sum(axis=1))
 
 
 def _point_and_width(shares: Float[np.ndarray, "o w k"], level: float) -> tuple[np.ndarray, np.ndarray]:
     """The share in the sample and the half-width from those in the resamples."""
+    point = shares[:, 0].copy()
+    away = np.subtract(shares, shares[:, :1], out=shares)[:, 1:]
+    count, mean = away.shape[1], np.mean(away, axis=1)
+    square = np.einsum("owk,owk->ok", away, away)
     z = NormalDist().inv_cdf(0.5 + level / 2)
-    return shares[:, 0], z * np.std(shares[:, 1:], axis=1, ddof=1)
+    return point, z * np.sqrt(np.maximum(square - count * mean**2, 0.0) / (count - 1))
 
 
 def indices_of(sums: SobolSums, k: int, level: float = 0.95) -> SobolIndices:
     """Indices and half-widths from the sums. Products are centered at the mean of all outputs, as SALib does."""
     o, _, count = sums.terms.shape
-    second = count > _Terms(k, False).count
+    second, rows = count > _Terms(k, False).count, sums.rows[:, None]
     terms = _Terms(k, second)
     found = {n: np.empty((o, k)) for n in ("first", "first_ci", "total", "total_ci")}
     found |= {"mean": np.empty(o), "std": np.empty(o)}
     if second:
         found |= {n: np.full((o, k, k), np.nan) for n in ("second", "second_ci")}
 
-    def fill(start: int, stop: int) -> None:
-        here = slice(start, stop)
-        at = {n: sums.terms[here, :, part] / sums.rows[:, None] for n, part in terms.parts.items()}
+    def fill(here: slice) -> None:
+        at = {n: sums.terms[here, :, part] for n, part in terms.parts.items()}
         a, b, d = at["a"], at["b"], at["d"]
-        means = np.concatenate([a, b, a + d, *([at["ba"]] if second else [])], axis=2)[:, 0]
-        center = np.mean(means, axis=1)[:, None, None]
+        level_of = np.concatenate([x[:, 0] for x in (a, b, a + d, *([at["ba"]] if second else []))], axis=1)
+        center = np.mean(level_of, axis=1)[:, None, None] / rows[0]
         square = (at["aa"] + at["bb"]) / 2
-        variance = square - ((a + b) / 2) ** 2
+        variance = square - ((a + b) / 2) ** 2 / rows
         # Zero where the outcome is constant.
         varies = variance > np.finfo(float).eps * (square + np.sum(at["dd"], axis=2, keepdims=True))
         scale = np.divide(1.0, variance, out=np.zeros_like(variance), where=varies)
         first = at["b_d"] - center * d
         found["first"][here], found["first_ci"][here] = _point_and_width(first * scale, level)
-        found["total"][here], found["total_ci"][here] = _point_and_width(at["dd"] / 2 * scale, level)
+        found["total"][here], found["total_ci"][here] = _point_and_width(at["dd"] * (scale / 2), level)
         if second:
-            left, right = at["ba_a"] - center * at["ba"] - first, -center * (a + d) - first
-            joint = at["pairs"] + left[..., terms.rows] + right[..., terms.cols] + (center * (a + b) - at["ab"])
+            left = at["ba_a"] - center * at["ba"] - first + (center * (a + b) - at["ab"])
+            joint = np.take(left, terms.rows, axis=2)
+            joint += at["pairs"]
+            joint += np.take(-center * (a + d) - first, terms.cols, axis=2)
+            joint *= scale
             place = (here, terms.rows, terms.cols)
-            found["second"][place], found["second_ci"][place] = _point_and_width(joint * scale, level)
-        found["mean"][here] = sums.center[here] + (a + b)[:, 0, 0] / 2
-        found["std"][here] = np.sqrt(np.maximum(variance[:, 0, 0], 0.0))
+            found["second"][place], found["second_ci"][place] = _point_and_width(joint, level)
+        found["mean"][here] = sums.center[here] + (a + b)[:, 0, 0] / (2 * rows[0])
+        found["std"][here] = np.sqrt(np.maximum(variance[:, 0, 0] / rows[0], 0.0))
 
-    _side_by_side(fill, o)
+    _side_by_side(lambda blocks, _: [fill(x) for block in blocks for x in _few(block)], o)
     return SobolIndices(**({"second": None, "second_ci": None} | found))
 
 
@@ -239,7 +301,9 @@ class SobolStream:
         order = np.random.default_rng((self.seed, self.pieces)).permutation(n) if self.group > 1 else None
         if self.sums is None:
             self.sums = start_sums(y, kept, self.resamples, self.k)
-        self.sums = add_sums(self.sums, y, kept, bootstrap_weights(n // self.group, self.resamples, seed), order, self.k)
+        self.sums = add_sums(
+            self.sums, y, kept, bootstrap_weights(n // self.group, self.resamples, seed), order, self.k
+        )
 
     def indices(self, level: float = 0.95) -> SobolIndices:
         """The indices so far."""
