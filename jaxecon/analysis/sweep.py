@@ -76,13 +76,13 @@ def _evaluate_chunk(
     order = list(response.fields())
     kept = [*(order.index(n) for n in outcomes), -2, -1]
     if not fixed:
-        return evaluate_rows(response, p, u, real, vectors, study=size).T[kept]
+        return evaluate_rows(response, p, u, real, vectors, study=size, alone=True).T[kept]
     combinations = list(zip(*(columns[n].tolist() for n in fixed), strict=True))
     rows = np.empty((count, len(outcomes) + 2), vectors.dtype)
     for combination in dict.fromkeys(combinations):
         where = np.array([c == combination for c in combinations])
         q = dataclasses.replace(p, **dict(zip(fixed, combination, strict=True)))
-        rows[where] = evaluate_rows(response, q, u, real, vectors[where], study=size)[:, kept]
+        rows[where] = evaluate_rows(response, q, u, real, vectors[where], study=size, alone=True)[:, kept]
     return rows.T
 
 
