@@ -14,16 +14,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxecon.core.errors import JaxeconError
+from jaxecon.core.errors import ProcessLost
 
 # Programs that some group ran before: threads need not wait until one of them is compiled.
 _COMPILED: set[Hashable] = set()
 # `run(start, stop, put)`: a pytree of arrays with the leading axis `stop - start`; `put` moves an argument to the device.
 Run = Callable[[int, int, Callable[[Any], Any]], Any]
-
-
-class ProcessLost(JaxeconError):
-    """Another process of the study ended; the message says what is safe and how to go on."""
 
 
 def mine(parts: int) -> np.ndarray:

@@ -113,6 +113,18 @@ def build_parser() -> argparse.ArgumentParser:
         sub.add_argument("--seed", type=_seed, default=0)
         sub.add_argument("--x32", action="store_true", help="float32 instead of float64")
 
+    def spread(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--distributed",
+            nargs="?",
+            const="",
+            metavar="K/N@HOST:PORT",
+            help="share the work with the other processes of this Slurm, Kubernetes or MPI job; or: this is process K of N",
+        )
+        sub.add_argument(
+            "--heartbeat", type=_count, default=100, metavar="SECONDS", help="until a silent process counts as lost"
+        )
+
     command("models", "List the models.")
     command("show", "Parameters, instruments, outcomes, claims, regimes and sets of a model.", "one")
     sets = command("sets", "List the parameter sets of a model, or show where two sets differ.", "one")
@@ -138,16 +150,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument("--points", type=_count, metavar="N", help="points of the sobol design")
     sweep.add_argument("--resume", action="store_true", help="go on with the store given by -o")
-    sweep.add_argument(
-        "--distributed",
-        nargs="?",
-        const="",
-        metavar="K/N@HOST:PORT",
-        help="share the sweep with the other processes of this Slurm, Kubernetes or MPI job; or: this is process K of N",
-    )
+    spread(sweep)
 
     optimize = command("optimize", "Choose instruments by gradients, from several starts.", "one")
     point(optimize)
+    spread(optimize)
     optimize.add_argument("--instruments", required=True, metavar="A,B", help="names, separated by commas")
     optimize.add_argument("--objective", metavar="OUTCOME", help="default: the model's own (welfare)")
     optimize.add_argument("--method", type=_one_of("adam", "lbfgs"), default="adam", help="adam or lbfgs")
@@ -156,6 +163,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     sensitivity = command("sensitivity", "Which parameters drive the outcomes.", "one")
     point(sensitivity)
+    spread(sensitivity)
     methods = ("sobol", "shapley", "morris", "derivative", "active", "elasticities")
     sensitivity.add_argument("--method", type=_one_of(*methods), default="sobol", help=", ".join(methods))
     sensitivity.add_argument("--samples", type=_count, default=1024, metavar="N")
@@ -165,6 +173,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     claims = command("claims", "Check the propositions of the papers at a point and over the prior box.", "some")
     point(claims)
+    spread(claims)
     claims.add_argument("--draws", type=_count, default=1000, metavar="N")
     claims.add_argument("--id", dest="ids", action="append", metavar="ID", help="one claim; repeatable")
     claims.add_argument("--prior", metavar="FILE", help="TOML file with a table [prior] of name = [lo, hi]")
