@@ -56,7 +56,7 @@ def test_a_region_of_failures_needs_a_restart():
 
 
 def test_a_wrong_restart_rescues_nothing():
-    """What is continued must meet the identities: a quantity that is off does, here; prices that are not finite do not."""
+    """What is continued is certified like any other solution: outcomes that are not finite stay failures."""
     broken = failing(0.6, restart=lambda p, u, eq: Market(eq.status, eq.q * jnp.nan))
     assert sweep(broken, AXES).attrs["rescued"] == 0
 
@@ -78,7 +78,7 @@ def test_findings_of_a_model_are_final(monkeypatch):
     def never(*_):
         raise AssertionError("a final reason was retried")
 
-    axes = {"a": (1.0, 5.0, 5)}
+    axes = {"a": (1.0, 5.0, 6)}
     asked = sweep(dataclasses.replace(MODEL, retried=(NO_TRADE,)), axes)
     assert asked.attrs["retried"] == 2 and asked.attrs["rescued"] == 0
     monkeypatch.setattr(retries, "_rows", never)
