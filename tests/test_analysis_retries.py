@@ -98,7 +98,9 @@ def test_neither_chunks_nor_a_resume_change_what_is_rescued(tmp_path):
     except KeyboardInterrupt:
         pass
     found = sweep(model, AXES, chunk=7, store=tmp_path / "s.zarr", resume=True)
-    assert found.attrs["retried"] == open_sweep(model, tmp_path / "s.zarr").attrs["retried"] == whole.attrs["retried"] == 9
+    assert (
+        found.attrs["retried"] == open_sweep(model, tmp_path / "s.zarr").attrs["retried"] == whole.attrs["retried"] == 9
+    )
     assert found.attrs["rescued"] == 9
     for name in ("welfare", "quantity", "status"):
         np.testing.assert_array_equal(found[name], whole[name])

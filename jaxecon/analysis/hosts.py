@@ -45,6 +45,15 @@ def _or_lost(step: Callable[[], Any]) -> Any:
         ) from error
 
 
+def agreed(number: int) -> int:
+    """The number that the first process has."""
+    if jax.process_count() == 1:
+        return number
+    from jax.experimental import multihost_utils
+
+    return int(_or_lost(lambda: multihost_utils.broadcast_one_to_all(np.int32(number))))
+
+
 def groups_of(n: int, size: int) -> list[tuple[int, int]]:
     """Start and stop of each group of at most `size` of `n` points."""
     return [(start, min(start + size, n)) for start in range(0, n, size)]

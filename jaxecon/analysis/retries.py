@@ -24,7 +24,16 @@ from jaxecon.analysis.designs import get_values
 from jaxecon.analysis.hosts import in_groups
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.fields import fields_of
-from jaxecon.core.model import NOT_CONVERGED, SOLVED, Evaluation, Model, certify, evaluate_pure, precision_of, tolerance_for
+from jaxecon.core.model import (
+    NOT_CONVERGED,
+    SOLVED,
+    Evaluation,
+    Model,
+    certify,
+    evaluate_pure,
+    precision_of,
+    tolerance_for,
+)
 
 # Cells of one call; steps of a continuation; how far from the cell its starts lie, in lengths of the segment.
 FEW, STEPS, DISTANCES = 16, 8, (0.001, 0.01, 0.1, 1.0)

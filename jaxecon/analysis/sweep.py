@@ -14,9 +14,9 @@ import numpy as np
 import xarray as xr
 
 import jaxecon
-from jaxecon.analysis.batch import CHUNK, Response, evaluate_rows
+from jaxecon.analysis.batch import CHUNK, MANY, Response, evaluate_rows, points_at_once
 from jaxecon.analysis.designs import Progress, count_problems, inputs_of, outcome_names, resolve
-from jaxecon.analysis.hosts import meet, mine
+from jaxecon.analysis.hosts import agreed, meet, mine
 from jaxecon.analysis.retries import Retries
 from jaxecon.analysis.store import (
     SweepStore,
@@ -64,7 +64,14 @@ class Tally:
 
 
 def _evaluate_chunk(
-    model: Model, p: Any, u: Any, columns: dict[str, np.ndarray], study: Study, outcomes: tuple[str, ...], retry: bool
+    model: Model,
+    p: Any,
+    u: Any,
+    columns: dict[str, np.ndarray],
+    study: Study,
+    chunk: int,
+    outcomes: tuple[str, ...],
+    retry: bool,
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """Rows of one chunk of a study, shape `[rows, points]`, and how many cells were retried and rescued; static axes take
     one compiled function per combination."""
@@ -87,7 +94,7 @@ def _evaluate_chunk(
     tries = np.zeros(2, int)
 
     def rows_at(p: Any, vectors: np.ndarray) -> np.ndarray:
-        rows = evaluate_rows(response, p, u, real, vectors, study=study.size, alone=True)
+        rows = evaluate_rows(response, p, u, real, vectors, study=study.size, chunk=chunk, alone=True)
         failed = np.flatnonzero(retries.wanted(rows)) if retry else ()
         if len(failed):
             again = retries.again(p, u, vectors[failed])
@@ -131,7 +138,8 @@ def sweep(
     - `design`: `"grid"` (every combination), `"paired"` (equal lengths, point by point), or `"sobol"`
       (`points` scrambled Sobol points of the ranges).
     - `params`, `policy`: what is not an axis; `outcomes`: which outcomes to keep, default all.
-    - `chunk`: points between two reports of progress, and of one write to the store.
+    - `chunk`: points between two reports of progress, and of one write to the store. By default 32 768 on a CPU; elsewhere,
+      in a large study, what all local devices hold at once, measured on the compiled program; a resumed sweep keeps its own.
     - `store`: path of a Zarr store that is written chunk by chunk; memory then does not grow with the number of points.
       `resume=True` goes on after a kill, redoing at most one chunk; chunks that are there are read once and checked. A
       store of another study is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` with labels.
@@ -166,7 +174,7 @@ def sweep(
     wide = [n for n in study.axes if np.ndim(getattr(p if hasattr(p, n) else u, n)) > 0]
     if wide:
         raise InputError([f"{n} is a path in the given policy; sweep a scalar" for n in wide], "the sweep")
-    size = min(chunk or CHUNK, study.size)
+    size = min(chunk or _chunk_of(Response(model), p, u, study, Path(store) if resume and store else None), study.size)
     record = provenance(
         model, seed=seed if design == "sobol" else None, precision=precision, design=design, axes=study.label(),
         params=settings(p), policy=settings(u), chunk=size,
@@ -202,7 +210,7 @@ def sweep(
         pending: Future[None] | None = None
         for number, start, stop, columns in study.chunks(size, finished | ~own):
             if columns is not None:
-                block, tries = _evaluate_chunk(model, p, u, columns, study, chosen, retry)
+                block, tries = _evaluate_chunk(model, p, u, columns, study, size, chosen, retry)
             elif sink and own[number]:
                 block, tries = sink.chunk(number), sink.tries_of(number)
             else:
@@ -216,6 +224,15 @@ def sweep(
         return _dataset(model, study, chosen, rows, record | tally.attributes(model), tuple(tally.counts))
     meet("sweep done")
     return open_sweep(model, sink.path, tally=tally if jax.process_count() == 1 else None)
+
+
+def _chunk_of(response: Response, p: Any, u: Any, study: Study, store: Path | None) -> int:
+    """Points of a chunk: those of the store that the sweep goes on with, else as many as the devices take at once."""
+    if store is not None and store.exists():
+        return open_store(store)[0].size
+    if jax.default_backend() == "cpu" or study.size < (response.model.many or MANY):
+        return CHUNK
+    return agreed(max(points_at_once(response, p, u) * jax.local_device_count(), CHUNK))
 
 
 def _sink(
