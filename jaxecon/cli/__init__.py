@@ -9,7 +9,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jaxecon.cli.arguments import all_of, build_parser, check_options
+from jaxecon.cli.arguments import all_of, build_parser
+from jaxecon.cli.options import check_options
 from jaxecon.core.errors import InputError, JaxeconError
 
 

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import Any
 
-from jaxecon.cli.arguments import Wrong
+from jaxecon.cli.options import Wrong
 from jaxecon.core.errors import InputError, JaxeconError
 
 
