@@ -1,8 +1,6 @@
 """The best policy in very many worlds at once: an optimum at each draw of the parameters, in one compiled program."""
 
-import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from jaxecon.analysis.batch import Response, _table, _unravel, chunks_of, p_dtype, padded
+from jaxecon.analysis.batch import Response, _table, _unravel, p_dtype, padded
 from jaxecon.analysis.constrained import program_of
 from jaxecon.analysis.designs import (
     Draws,
@@ -22,6 +20,7 @@ from jaxecon.analysis.designs import (
     replace,
     seed_problems,
 )
+from jaxecon.analysis.hosts import cores_side_by_side, in_groups
 from jaxecon.analysis.policies import MANY, Choice, Reading, choose, jet
 from jaxecon.core.compiling import quick_jit, wide_jit
 from jaxecon.core.errors import InputError
@@ -125,19 +124,14 @@ def solve_optima(
     ]
     reading, block = Reading(choice.model, picks=(choice.objective,)), BLOCK if cpu else size * len(starts)
 
-    def optima_of(group: tuple[int, int, int]) -> Any:
-        _, first, last = group
+    def optima_of(start: int, stop: int, put: Callable[[Any], Any]) -> Any:
         with precision_of(choice.p):
-            table = _table(choice.p, choice.u, names, padded(points[first:last], size))
+            table = put(_table(choice.p, choice.u, names, padded(points[start:stop], size)))
             found = jax.device_get(run(reading, choice.names, block, choice.p, choice.u, table, *numbers))
-        return jax.tree.map(lambda x: x[: last - first], found)
+        return jax.tree.map(lambda x: x[: stop - start], found)
 
-    # The first group alone, lest two threads compile the same; then two side by side: a compiled call keeps one core busy.
-    groups = list(chunks_of(len(points), size))
-    parts = [optima_of(groups[0])]
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 2) if cpu else 1) as pool:
-        parts += pool.map(optima_of, groups[1:])
-    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
+    program = (reading, choice.names, size, len(starts), p_dtype(choice.p, choice.u))
+    return in_groups(optima_of, len(points), size, program, side_by_side=cores_side_by_side())
 
 
 def optimal_policies(

@@ -22,6 +22,7 @@ from jaxecon.models.content_platform.equilibrium import (
     equilibrium,
     identities,
     outcomes,
+    restart,
     starts,
 )  # fmt: skip
 from jaxecon.models.content_platform.outcome_fields import Outcomes
@@ -45,6 +46,7 @@ MODEL = Model(
     agents=AGENTS,
     regimes=REGIMES,
     starts=starts,
+    restart=restart,
     studies=STUDIES,
     block=64,
 )
