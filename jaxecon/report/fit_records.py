@@ -101,7 +101,7 @@ class ClaimRow:
 
 
 def _folder(model: Model) -> Any:
-    return resources.files(f"jaxecon.models.{model.name}") / "fits"
+    return resources.files("jaxecon.models") / model.name / "fits"
 
 
 def read_fits(model: Model) -> list[FitRecord]:
