@@ -88,7 +88,7 @@ def _moments(rows: list[MomentRow]) -> str:
 def verdict(r: FitRecord) -> str:
     """Whether the data reject the fit, and which moments it misses."""
     missed = [m for m in r.moments if m.use == "fit" and abs(m.error) > MISSED]
-    words = f"J = {r.value:.3g}"
+    words = f"J = {r.value:.3g}" if r.value > 1e-6 else "J = 0 (to 1e-6)"
     if r.dof > 0:
         words += f" on {r.dof} degrees of freedom, p = {r.p_value:.2g}: "
         words += "the data reject the model with these parameters free." if r.p_value < REJECTED else "not rejected."
