@@ -61,11 +61,13 @@ class Trail(NamedTuple):
 class Searches:
     """Searches side by side, `[B]` each: places in the unit cube, discrete moments, residuals and slopes there.
 
-    `slopes` `[B, m, k]` are of the residuals; `fresh` where they are those of the smooth variant at this very place.
+    `slopes` `[B, m, k]` are of the residuals; `fresh` where they are those of the smooth variant at this very place; `first`
+    is the number of the first run of each search.
     """
 
     share: np.ndarray
     observed: np.ndarray
+    first: np.ndarray
     sample: MomentSample
     residual: np.ndarray
     slopes: np.ndarray
@@ -139,12 +141,13 @@ def bounded_step(slopes: np.ndarray, residual: np.ndarray, share: np.ndarray, ra
     return lsq_linear(a, b, (lower, upper)).x
 
 
-def begin(problem: SimulatedProblem, share: np.ndarray, observed: np.ndarray, seeds: int) -> Searches:
+def begin(problem: SimulatedProblem, share: np.ndarray, observed: np.ndarray, seeds: int, first: Any = 0) -> Searches:
     """Searches at places of the unit cube `[B, k]` for observed values `[B, m]`, without slopes yet."""
-    sample = problem.sample(problem.theta(share), seeds)
     n, (m, k) = len(share), (observed.shape[1], share.shape[1])
+    numbers = np.array(np.broadcast_to(first, n))
+    sample = problem.sample(problem.theta(share), seeds, first=numbers)
     return Searches(
-        share, observed, sample, residuals(problem, sample, observed), np.zeros((n, m, k)), np.zeros(n, bool),
+        share, observed, numbers, sample, residuals(problem, sample, observed), np.zeros((n, m, k)), np.zeros(n, bool),
         np.full(n, RADIUS),
     )  # fmt: skip
 
@@ -178,7 +181,7 @@ def descend(
         done |= loss <= enough * noise
         old = np.flatnonzero(~done & stale)
         if len(old):
-            jacobian = problem.slopes(problem.theta(share[old]), slope_seeds) / problem.scale[:, None]
+            jacobian = problem.slopes(problem.theta(share[old]), slope_seeds, first=at.first[old]) / problem.scale[:, None]
             slopes[old] = np.stack([metric(j.T).T for j in jacobian])
             count = count.plus(slopes=len(old), slope_runs=len(old) * slope_seeds)
             fresh[old], stale[old] = True, False
@@ -194,7 +197,7 @@ def descend(
         live, step, promised, linear = (x[~small] for x in (live, step, promised, linear))
         if not len(live):
             continue
-        tried = problem.sample(problem.theta(share[live] + step), seeds)
+        tried = problem.sample(problem.theta(share[live] + step), seeds, first=at.first[live])
         count = count.plus(vectors=len(live), runs=len(live) * seeds)
         found = metric(residuals(problem, tried, at.observed[live]))
         new = np.sum(found**2, axis=1)
@@ -213,7 +216,7 @@ def descend(
             kept_values[won] = values[better]
         report(Trail(seeds, len(live), float(np.min(loss)), count))
     sample = MomentSample(mean, error, defined)
-    after = Searches(share, at.observed, sample, residuals(problem, sample, at.observed), slopes, fresh, radius)
+    after = Searches(share, at.observed, at.first, sample, residuals(problem, sample, at.observed), slopes, fresh, radius)
     return after, count
 
 

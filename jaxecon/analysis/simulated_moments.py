@@ -20,7 +20,7 @@ from jaxecon.core.errors import InputError
 from jaxecon.core.model import Model, precision_of
 
 # Runs of one compiled call, and tangents of one that takes derivatives.
-RUNS, TANGENTS = 128, 224
+RUNS, TANGENTS = 100, 224
 
 
 class MomentSample(NamedTuple):
@@ -111,31 +111,37 @@ class SimulatedProblem:
         """From the box to the unit cube."""
         return (np.asarray(theta, float) - self.lo) / (self.hi - self.lo)
 
-    def runs(self, theta: Any, seeds: int, *, smooth: bool = False, seed: int | None = None) -> np.ndarray:
-        """Moments of each run at each point, `[n, seeds, m]`: the discrete rule, or its smooth variant."""
+    def runs(self, theta: Any, seeds: int, *, smooth: bool = False, first: Any = 0, seed: int | None = None) -> np.ndarray:
+        """Moments of each run at each point, `[n, seeds, m]`: the discrete rule, or its smooth variant.
+
+        `first`: number of the first run, of all points or of each `[n]`; points with the same numbers share the random numbers.
+        """
         theta = np.atleast_2d(np.asarray(theta, float))
-        found = self._through(_run_program, smooth, theta, seeds, RUNS, seed)
+        found = self._through(_run_program, smooth, theta, seeds, RUNS, first, seed)
         return found.reshape(len(theta), seeds, -1)
 
-    def sample(self, theta: Any, seeds: int, *, smooth: bool = False, seed: int | None = None) -> MomentSample:
-        """Means over `seeds` runs at points `[n, k]`."""
-        return sample_of(self.runs(theta, seeds, smooth=smooth, seed=seed))
+    def sample(
+        self, theta: Any, seeds: int, *, smooth: bool = False, first: Any = 0, seed: int | None = None
+    ) -> MomentSample:
+        """Means over `seeds` runs at points `[n, k]`; arguments of `runs`."""
+        return sample_of(self.runs(theta, seeds, smooth=smooth, first=first, seed=seed))
 
-    def slopes(self, theta: Any, seeds: int, *, seed: int | None = None) -> np.ndarray:
+    def slopes(self, theta: Any, seeds: int, *, first: Any = 0, seed: int | None = None) -> np.ndarray:
         """Jacobian of the smooth means by the place in the unit cube, `[n, m, k]`; runs without a finite one do not count."""
         theta = np.atleast_2d(np.asarray(theta, float))
         size = max(1, TANGENTS // theta.shape[1])
         unit = tuple(float(w) for w in self.hi - self.lo)
-        found = self._through(_slope_program, unit, theta, seeds, size, seed)
+        found = self._through(_slope_program, unit, theta, seeds, size, first, seed)
         found = found.reshape(len(theta), seeds, *found.shape[1:])
         finite = np.isfinite(found)
         return np.where(finite, found, 0.0).sum(1) / np.maximum(finite.sum(1), 1)
 
     def _through(
-        self, program: Callable, static: Any, theta: np.ndarray, seeds: int, size: int, seed: int | None
+        self, program: Callable, static: Any, theta: np.ndarray, seeds: int, size: int, first: Any, seed: int | None
     ) -> np.ndarray:
         """`program` over all pairs of points and runs, `size` at a time."""
-        points, places = np.repeat(theta, seeds, axis=0), np.tile(np.arange(seeds, dtype=np.uint32), len(theta))
+        begin = np.broadcast_to(np.asarray(first, np.uint32), len(theta))
+        points, places = np.repeat(theta, seeds, axis=0), (begin[:, None] + np.arange(seeds, dtype=np.uint32)).ravel()
         number = np.uint32(self.seed if seed is None else seed)
 
         def part(job: tuple[int, int, int]) -> np.ndarray:
