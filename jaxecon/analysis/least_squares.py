@@ -19,6 +19,8 @@ import numpy as np
 Look = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 # Beyond this |z| a parameter is at its bound, exactly: the remaining share of the range is 3e-7.
 END = 15.0
+# Relative difference of two distances that round-off explains; a distance that is zero; damping at which nothing descends.
+FLAT, EXACT, LARGE = 1e-13, 1e-26, 1e15
 # Largest change of a z in one step: from one end of the range to the other takes ten.
 STRIDE = 3.0
 
@@ -33,7 +35,7 @@ class Stop:
 
 
 # Good enough to tell minima apart; and to round-off.
-COARSE, FINE = Stop(1e-4, 1e-5, 60), Stop(1e-13, 1e-15, 300)
+COARSE, FINE = Stop(1e-4, 1e-5, 60), Stop(1e-14, 1e-20, 300)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +107,7 @@ def descend(distance: Distance, look: Look, starts: np.ndarray, stop: Stop = FIN
     Starts do not interact, and rest one by one: what is left is gathered before every step. NumPy keeps the books; the model is asked
     once a step.
     """
-    n, k = starts.shape
+    n = len(starts)
     z = distance.z(starts)
     theta = distance.theta(z)
     moments, jacobian, status = (np.array(x) for x in look(theta))
@@ -118,21 +120,21 @@ def descend(distance: Distance, look: Look, starts: np.ndarray, stop: Stop = FIN
         if not len(active):
             break
         at = active
-        residual = distance.residuals(moments[at])
-        share = 1 / (1 + np.exp(-z[at]))
-        by_z = distance.root @ jacobian[at] * ((distance.hi - distance.lo) * share * (1 - share))[:, None, :]
-        slope = np.einsum("nmk,nm->nk", by_z, residual)
-        bend = np.einsum("nmj,nmk->njk", by_z, by_z)
+        slope, bend = _normal(distance, z[at], moments[at], jacobian[at])
         trial = np.clip(z[at] + _step(z[at], slope, bend, damping[at]), -END, END)
         d = trial - z[at]
         predicted = -2 * np.einsum("nk,nk->n", slope, d) - np.einsum("nj,njk,nk->n", d, bend, d)
         new_theta = distance.theta(trial)
         new_moments, new_jacobian, _ = look(new_theta)
         new_value = np.where(_finite(new_moments, new_jacobian), distance.value(new_moments), np.inf)
-        better = new_value < value[at]
+        # Where the distance no longer tells the two points apart, the smaller gradient is better.
+        flat = np.abs(new_value - value[at]) <= FLAT * value[at]
+        flatter = _slant(trial, *_normal(distance, trial, new_moments, new_jacobian)) < _slant(z[at], slope, bend)
+        better = np.where(flat, flatter, new_value < value[at])
         gain = np.where(better, value[at] - np.where(better, new_value, 0.0), 0.0) / np.maximum(predicted, 1e-300)
+        gain = np.where(flat & better, 1.0, gain)
         moved = np.max(np.abs(new_theta - theta[at]) / (distance.hi - distance.lo), axis=1)
-        small = (moved <= stop.move) & (predicted <= stop.decrease * value[at]) | (value[at] <= 1e-26)
+        small = (moved <= stop.move) & (predicted <= stop.decrease * value[at]) | (value[at] <= EXACT)
         up = at[better]
         z[up], theta[up], moments[up] = trial[better], new_theta[better], new_moments[better]
         jacobian[up], value[up] = new_jacobian[better], new_value[better]
@@ -140,14 +142,40 @@ def descend(distance: Distance, look: Look, starts: np.ndarray, stop: Stop = FIN
         damping[at] = np.maximum(damping[at], 1e-10)
         growth[at] = np.where(better, 2.0, 2 * growth[at])
         steps[at] += 1
-        rests[at] = small | (damping[at] > 1e20)
+        rests[at] = small | (damping[at] > LARGE)
         active = at[~rests[at]]
     gradient = np.max(np.abs(distance.gradient(theta, moments, jacobian)), axis=1)
     return Ends(theta, moments, jacobian, value, np.where(np.isfinite(value), gradient, np.nan), steps, status, rests)
 
 
 def _finite(moments: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
-    return np.isfinite(moments).all(axis=1) & np.isfinite(jacobian).all(axis=(1, 2))
+    return np.asarray(np.isfinite(moments).all(axis=1) & np.isfinite(jacobian).all(axis=(1, 2)))
+
+
+def _normal(
+    distance: Distance, z: np.ndarray, moments: np.ndarray, jacobian: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """$J'r$ and $J'J$ by z, `[n, k]` and `[n, k, k]`."""
+    share = 1 / (1 + np.exp(-z))
+    by_z = distance.root @ jacobian * ((distance.hi - distance.lo) * share * (1 - share))[:, None, :]
+    slope = np.einsum("nmk,nm->nk", by_z, distance.residuals(moments))
+    return slope, np.einsum("nmj,nmk->njk", by_z, by_z)
+
+
+def _held(z: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Which parameters are at an end of their range and drawn further out."""
+    return ((z >= END) & (slope < 0)) | ((z <= -END) & (slope > 0))
+
+
+def _sizes(bend: np.ndarray) -> np.ndarray:
+    """Lengths of the columns of J, with a floor for moments that do not move."""
+    size = np.sqrt(np.einsum("nkk->nk", bend))
+    return np.maximum(size, 1e-14 * np.max(size, axis=1, keepdims=True)) + 1e-150
+
+
+def _slant(z: np.ndarray, slope: np.ndarray, bend: np.ndarray) -> np.ndarray:
+    """Largest component of the residual along a column of J, `[n]`; NaN where the model is not solved."""
+    return np.max(np.where(_held(z, slope), 0.0, np.abs(slope) / _sizes(bend)), axis=1)
 
 
 def _step(z: np.ndarray, slope: np.ndarray, bend: np.ndarray, damping: np.ndarray) -> np.ndarray:
@@ -155,11 +183,7 @@ def _step(z: np.ndarray, slope: np.ndarray, bend: np.ndarray, damping: np.ndarra
 
     In units of the columns of J, so that a parameter in the flat tail of its range is not stuck there.
     """
-    k = z.shape[1]
-    held = ((z >= END) & (slope < 0)) | ((z <= -END) & (slope > 0))
-    size = np.sqrt(np.einsum("nkk->nk", bend))
-    size = np.maximum(size, 1e-14 * np.max(size, axis=1, keepdims=True)) + 1e-150
-    unit = np.eye(k)
+    held, size, unit = _held(z, slope), _sizes(bend), np.eye(z.shape[1])
     matrix = bend / (size[:, :, None] * size[:, None, :]) + damping[:, None, None] * unit
     open_ = (~held).astype(float)
     matrix = matrix * open_[:, :, None] * open_[:, None, :] + held[:, :, None] * unit
