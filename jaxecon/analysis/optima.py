@@ -1,8 +1,9 @@
 """The best policy in very many worlds at once: an optimum at each draw of the parameters, in one compiled program."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import jax
@@ -79,20 +80,38 @@ def draw_table(
 
 def _optima(
     response: Response, names: tuple[str, ...], block: int, p: Any, u: Any, table: Array, lo: Array, width: Array,
-    starts: Array, factor: Array, tol: Array,
+    starts: Array, factor: Array, tol: Array, count: Array, *, gradients: bool,
 ) -> tuple[Climb, Array]:  # fmt: skip
-    """Best climb of each draw (columns of `table`) over the starts, and the share of its starts that reach that value.
+    """Best climb of each of the first `count` draws (columns of `table`) over the starts, and the share of its starts that reach that
+    value; `gradients`: steps that need no Hessian have a program of their own.
 
     Only the instruments move inside a climb: the derivative of a root then costs as many columns as there are instruments.
     """
     worlds = jax.vmap(lambda row: _unravel(p, u, row), in_axes=1)(table)
     n, s = table.shape[1], len(starts)
 
-    def look(z: Array, cell: Array) -> tuple[Array, Array, Array]:
+    def goal(cell: Array) -> Callable[[Array], Array]:
         world = jax.tree.map(lambda x: x[cell // s], worlds)
-        return jet(lambda z: factor * response(*replace(world[0], world[1], names, lo + width * z))[0], z)
+        return lambda z: factor * response(*replace(world[0], world[1], names, lo + width * z))[0]
 
-    ends = maximize_each(look, jnp.tile(starts, (n, 1)), jnp.arange(n * s), tol=tol, block=block)
+    def look(z: Array, cell: Array) -> tuple[Array, Array, Array]:
+        return jet(goal(cell), z)
+
+    def slopes(z: Array, cell: Array) -> tuple[Array, Array]:
+        f = goal(cell)
+        slope, value = jax.jacfwd(lambda t: (f(t),) * 2, has_aux=True)(z)
+        return value, slope
+
+    cells = jnp.arange(n * s)
+    ends = maximize_each(
+        look,
+        jnp.tile(starts, (n, 1)),
+        cells,
+        tol=tol,
+        slopes=slopes if gradients else None,
+        live=cells < count * s,
+        block=block,
+    )
     ends = jax.tree.map(lambda x: x.reshape(n, s, *x.shape[1:]), ends)
     best = jnp.argmax(ends.value, axis=1)
     top = jax.tree.map(lambda x: x[jnp.arange(n), best], ends)
@@ -100,7 +119,10 @@ def _optima(
     return top, jnp.mean(close, axis=1, dtype=lo.dtype)
 
 
-_few_optima, _many_optima = quick_jit(_optima, effort=1), wide_jit(_optima)
+_few_optima = quick_jit(partial(_optima, gradients=False), effort=1)
+_many_optima = wide_jit(partial(_optima, gradients=True))
+# Programs that have run before.
+_COMPILED: set[Any] = set()
 
 
 def common_starts(choice: Choice, starts: int, seed: int) -> tuple[np.ndarray, float]:
@@ -129,14 +151,27 @@ def solve_optima(
         _, first, last = group
         with precision_of(choice.p):
             table = _table(choice.p, choice.u, names, padded(points[first:last], size))
-            found = jax.device_get(run(reading, choice.names, block, choice.p, choice.u, table, *numbers))
+            count = np.asarray(last - first)
+            found = jax.device_get(run(reading, choice.names, block, choice.p, choice.u, table, *numbers, count))
         return jax.tree.map(lambda x: x[: last - first], found)
 
-    # The first group alone, lest two threads compile the same; then two side by side: a compiled call keeps one core busy.
+    # A first group alone, lest two threads compile the same; then two side by side: a compiled call keeps one core busy.
     groups = list(chunks_of(len(points), size))
-    parts = [optima_of(groups[0])]
+    program = (
+        run,
+        reading,
+        choice.names,
+        block,
+        size,
+        len(starts),
+        p_dtype(choice.p, choice.u),
+        jax.tree.structure((choice.p, choice.u)),
+    )
+    alone = 0 if program in _COMPILED else 1
+    parts = [optima_of(group) for group in groups[:alone]]
+    _COMPILED.add(program)
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 2) if cpu else 1) as pool:
-        parts += pool.map(optima_of, groups[1:])
+        parts += pool.map(optima_of, groups[alone:])
     return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
 
