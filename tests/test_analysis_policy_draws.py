@@ -21,8 +21,9 @@ from jaxecon import (
 )
 from jaxecon.analysis.complements import shapley_values
 from jaxecon.analysis.designs import prior_draws, replace
+from jaxecon.analysis.policies import jet
 from jaxecon.numerics import robust as aggregate
-from jaxecon.numerics.newton_box import ascent
+from jaxecon.numerics.newton_box import ascent, maximize_each, secant
 from jaxecon.numerics.pareto import hypervolume, nondominated, simplex_grid
 
 DRAWS = prior_draws(MODEL, 48, seed=1, names=["a", "b", "c", "d"])
@@ -75,6 +76,39 @@ def test_three_instruments_at_draws_against_scipy():
 def test_more_starts_find_the_higher_hill():
     one = optimal_policies(HILLS, ["east"], {"g1": [0.2, 0.8]}, starts=8, policy=HILLS.policy(east=-1.0))
     assert np.all(one.policy.values > 0.9) and np.all(one.agreement < 1)
+
+
+def test_steps_without_a_hessian_end_at_the_same_points():
+    """A curved valley in the unit box, tilted from cell to cell, some optima at a bound; cells that are not live stay where they are."""
+    tilt = np.linspace(-3.0, 3.0, 64)
+
+    def f(z, t):
+        return -((1.2 - 2 * z[0]) ** 2) - 20 * (z[1] - z[0] ** 2) ** 2 + t * jax.numpy.sin(z[0] + z[1])
+
+    def look(z, t):
+        return jet(lambda z: f(z, t), z)
+
+    def slopes(z, t):
+        return jax.value_and_grad(f)(z, t)
+
+    with jax.enable_x64(True):
+        start, args, live = np.full((64, 2), 0.3), jax.numpy.asarray(tilt), np.arange(64) < 60
+        both = maximize_each(look, start, args, tol=1e-10, slopes=slopes, live=live, block=16)
+        exact = maximize_each(look, start, args, tol=1e-10, block=16)
+    assert np.all(both.kkt[:60] <= 1e-10) and np.all(exact.kkt <= 1e-10)
+    np.testing.assert_allclose(both.z[:60], exact.z[:60], atol=1e-9)
+    assert np.any(exact.z <= 0) and np.any((exact.z > 0) & (exact.z < 1))
+    assert np.all(both.steps[60:] == 0) and np.all(both.steps[:60] > 1)
+
+
+def test_the_secant_reproduces_the_change_of_the_gradient():
+    rng = np.random.default_rng(3)
+    a = rng.normal(size=(3, 3))
+    bend, steps = np.zeros((3, 3)), rng.normal(size=(3, 3))
+    for step in steps:
+        bend = secant(bend, step, (a + a.T) @ step)
+    np.testing.assert_allclose(bend, a + a.T, atol=1e-4)
+    assert np.array_equal(secant(bend, np.zeros(3), np.zeros(3)), bend)
 
 
 def test_the_direction_always_rises():
