@@ -44,6 +44,15 @@ def test_the_optimal_tax_of_every_draw():
     np.testing.assert_allclose(some.policy, ds.policy[40:50], rtol=1e-14)
 
 
+def test_hessians_by_differences_find_the_same_optimum():
+    ds = optimal_policies(MODEL, ["tax"], WORLD)
+    apart = optimal_policies(MODEL, ["tax"], WORLD, hessian="differences")
+    np.testing.assert_allclose(apart.policy, ds.policy, atol=1e-8)
+    assert apart.kkt_residual.max() <= 1e-9 and apart.attrs["hessian"] == "differences"
+    with pytest.raises(InputError, match="hessian = 'guess' must be one of 'exact', 'differences'"):
+        optimal_policies(MODEL, ["tax"], WORLD, hessian="guess")
+
+
 def test_a_draw_without_a_market_harms_no_other():
     ds = optimal_policies(MODEL, ["tax"], {"a": [10.0, 1.0, 12.0]})
     assert ds.status.values.tolist() == [0, 3, 0] and np.isnan(ds.policy.values[1, 0])
@@ -95,6 +104,9 @@ def test_steps_without_a_hessian_end_at_the_same_points():
         start, args, live = np.full((64, 2), 0.3), jax.numpy.asarray(tilt), np.arange(64) < 60
         both = maximize_each(look, start, args, tol=1e-10, slopes=slopes, live=live, block=16)
         exact = maximize_each(look, start, args, tol=1e-10, block=16)
+        apart = maximize_each(None, start, args, tol=1e-10, slopes=slopes, live=live, block=16)
+    assert np.all(apart.kkt[:60] <= 1e-10) and np.all(apart.steps[:60] <= both.steps[:60] + 2)
+    np.testing.assert_allclose(apart.z[:60], exact.z[:60], atol=1e-9)
     assert np.all(both.kkt[:60] <= 1e-10) and np.all(exact.kkt <= 1e-10)
     np.testing.assert_allclose(both.z[:60], exact.z[:60], atol=1e-9)
     assert np.any(exact.z <= 0) and np.any((exact.z > 0) & (exact.z < 1))

@@ -80,10 +80,10 @@ def draw_table(
 
 def _optima(
     response: Response, names: tuple[str, ...], block: int, p: Any, u: Any, table: Array, lo: Array, width: Array,
-    starts: Array, factor: Array, tol: Array, count: Array, *, gradients: bool,
+    starts: Array, factor: Array, tol: Array, count: Array, *, hessian: str | None = None,
 ) -> tuple[Climb, Array]:  # fmt: skip
     """Best climb of each of the first `count` draws (columns of `table`) over the starts, and the share of its starts that reach that
-    value; `gradients`: steps that need no Hessian have a program of their own.
+    value; `hessian`: where it comes from if steps that need none are to do without, else every step has an exact one.
 
     Only the instruments move inside a climb: the derivative of a root then costs as many columns as there are instruments.
     """
@@ -108,7 +108,7 @@ def _optima(
         jnp.tile(starts, (n, 1)),
         cells,
         tol=tol,
-        slopes=slopes if gradients else None,
+        slopes=slopes if hessian else None,
         live=cells < count * s,
         block=block,
     )
@@ -119,8 +119,12 @@ def _optima(
     return top, jnp.mean(close, axis=1, dtype=lo.dtype)
 
 
-_few_optima = quick_jit(partial(_optima, gradients=False), effort=1)
-_many_optima = wide_jit(partial(_optima, gradients=True))
+HESSIANS = ("exact", "differences")
+_few_optima = {
+    "exact": quick_jit(_optima, effort=1),
+    "differences": quick_jit(partial(_optima, hessian="differences"), effort=1),
+}
+_many_optima = {kind: wide_jit(partial(_optima, hessian=kind)) for kind in HESSIANS}
 # Programs that have run before.
 _COMPILED: set[Any] = set()
 
@@ -137,11 +141,17 @@ def common_starts(choice: Choice, starts: int, seed: int) -> tuple[np.ndarray, f
 
 
 def solve_optima(
-    choice: Choice, names: tuple[str, ...], points: np.ndarray, starts: np.ndarray, scale: float, tol: float
+    choice: Choice,
+    names: tuple[str, ...],
+    points: np.ndarray,
+    starts: np.ndarray,
+    scale: float,
+    tol: float,
+    hessian: str = "exact",
 ) -> tuple[Climb, np.ndarray]:
     """The best climb at each draw, as NumPy arrays, and the share of its starts that agree."""
     many, cpu = len(points) >= MANY, jax.default_backend() == "cpu"
-    run, size = (_many_optima, LARGE) if many else (_few_optima, SMALL)
+    run, size = (_many_optima[hessian], LARGE) if many else (_few_optima[hessian], SMALL)
     numbers = [
         np.asarray(x, p_dtype(choice.p, choice.u)) for x in (choice.lo, choice.width, starts, choice.sign / scale, tol)
     ]
@@ -188,6 +198,7 @@ def optimal_policies(
     seed: int = 0,
     maximize: bool = True,
     tolerance: float | None = None,
+    hessian: str = "exact",
     precision: str = "float64",
 ) -> xr.Dataset:
     """The best policy at each of many draws of the parameters.
@@ -199,7 +210,10 @@ def optimal_policies(
     - `tolerance`: of the projected gradient, instruments in units of their range and the objective in units of `scale`, its
       size over the starts at `params`; default 1e-9, in float32 1e-3. The rest as in `optimize`.
 
-    Projected Newton with exact second derivatives, all draws in one program. **Returns** a dataset by `draw` and `instrument`:
+    - `hessian`: second derivatives are `"exact"`, or `"differences"` of exact gradients, where the program of exact ones takes too long
+      to compile; optima and residuals are the same.
+
+    Projected Newton, all draws in one program. **Returns** a dataset by `draw` and `instrument`:
     `policy`, `value`, `kkt_residual`, `status` (0 optimal, 1 at a bound, 2 not converged, 3 not solved), `steps`, `agreement` (share of the starts
     that reach the value within 1e-6 of `scale`), and the drawn parameters. A draw that fails harms no other. Raises `InputError`.
     """
@@ -209,13 +223,15 @@ def optimal_policies(
     tol = (1e-9 if precision == "float64" else 1e-3) if tolerance is None else tolerance
     if not (isinstance(tol, (int, float)) and 0 < tol < 1):
         problems.append(f"tolerance = {tolerance!r} must be a number between 0 and 1")
+    if hessian not in HESSIANS:
+        problems.append(f"hessian = {hessian!r} must be one of {', '.join(map(repr, HESSIANS))}")
     names, points, more = draw_table(model, draws, seed, params, policy, chosen)
     problems += more
     if problems or choice is None:
         raise InputError(problems, f"the optima of {model.name}")
     with jax.enable_x64(precision == "float64"):
         unit, scale = common_starts(choice, starts, seed)
-        top, agreement = solve_optima(choice, names, points, unit, scale, tol)
+        top, agreement = solve_optima(choice, names, points, unit, scale, tol, hessian)
     solved = np.isfinite(top.value)
     kkt = np.where(solved, np.max(np.abs(np.clip(top.z + top.slope, 0.0, 1.0) - top.z), axis=1), np.nan)
     held = np.any((top.z <= 0) | (top.z >= 1), axis=1)
@@ -246,7 +262,7 @@ def optimal_policies(
     }
     record = provenance(
         model, seed=seed, precision=precision, method="projected Newton", objective=choice.objective,
-        maximize=maximize, starts=starts, scale=scale, tolerance=tol, bounds=choice.ranges,
+        maximize=maximize, starts=starts, scale=scale, tolerance=tol, hessian=hessian, bounds=choice.ranges,
         params=settings(choice.p), policy=settings(choice.u),
     )  # fmt: skip
     counts = {name: int(np.sum(status == code)) for code, name in enumerate(STATUS)}

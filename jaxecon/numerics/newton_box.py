@@ -17,6 +17,8 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 Look = Callable[[Array], tuple[Array, Array, Array | None]]
 # A variable so near to a bound that the gradient points out of it is held there.
 NEAR = 1e-8
+# Distance of the points between which a gradient is differenced.
+STEP = 1e-5
 # Share of the projected gradient that a step may leave for the next one to do without a Hessian of its own.
 GOOD = 0.1
 
@@ -77,9 +79,27 @@ def secant(bend: Float[Array, "k k"], step: Float[Array, " k"], change: Float[Ar
     return bend + jnp.where(safe, 1.0, 0.0) * jnp.outer(miss, miss) / jnp.where(safe, product, 1.0)
 
 
-def advance(look: Look, c: Climb, tol: float | Array, most: int) -> Climb:
-    """One projected Newton step; `look(z)` gives value, gradient and Hessian, or `None` for the latter: the last one is then brought
-    up to date by the gradients. A step that does not gain is shortened."""
+def differences(
+    slopes: Callable[[Array], tuple[Array, Array]], z: Float[Array, " k"], points: int | Int[Array, ""]
+) -> tuple[Array, Array, Array]:
+    """Value, gradient and Hessian at `z` from the gradients at the first `points` of `z` and one point beside it a variable, inside the
+    box; the Hessian means nothing with fewer than k + 1."""
+    k = z.shape[0]
+    aside = jnp.where(z > 0.5, -STEP, STEP)
+
+    def point(i: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
+        value, slope = slopes(z + jnp.where(jnp.arange(k) == i - 1, aside, 0.0))
+        return found[0].at[i].set(value), found[1].at[i].set(slope)
+
+    zero = jnp.zeros((k + 1, k), z.dtype) + 0.0 * z
+    values, rows = lax.fori_loop(0, points, point, (zero[:, 0], zero))
+    bend = (rows[1:] - rows[0]) / aside[:, None]
+    return values[0], rows[0], (bend + bend.T) / 2
+
+
+def advance(look: Look, c: Climb, tol: float | Array, most: int, fresh: bool | Array = True) -> Climb:
+    """One projected Newton step; `look(z)` gives value, gradient and Hessian. Where the latter is not `fresh`, or `None`, the last one
+    is brought up to date by the gradients. A step that does not gain is shortened."""
     held = ((c.z <= NEAR) & (c.slope <= 0)) | ((c.z >= 1 - NEAR) & (c.slope >= 0))
     free = jnp.where(held, 0.0, 1.0).astype(c.z.dtype)
     step = ascent(c.bend, c.slope, free)
@@ -87,8 +107,9 @@ def advance(look: Look, c: Climb, tol: float | Array, most: int) -> Climb:
     first = c.steps == 0
     trial = jnp.where(first, c.z, jnp.clip(jnp.where(held, jnp.round(c.z), c.z + c.scale * step), 0.0, 1.0))
     value, slope, bend = lax.optimization_barrier(look(trial))
-    if bend is None:
-        bend = secant(c.bend, trial - c.z, slope - c.slope)
+    if bend is None or fresh is not True:
+        updated = secant(c.bend, trial - c.z, slope - c.slope)
+        bend = updated if bend is None else jnp.where(fresh, bend, updated)
     ok = jnp.isfinite(value) & jnp.all(jnp.isfinite(slope)) & jnp.all(jnp.isfinite(bend))
     here = jnp.where(jnp.isfinite(c.value), c.value, 0.0)
     noise = 500 * jnp.finfo(value.dtype).eps * (1 + jnp.abs(here))
@@ -111,7 +132,7 @@ def advance(look: Look, c: Climb, tol: float | Array, most: int) -> Climb:
 
 
 def maximize_each(
-    look: Callable[[Array, PyTree], tuple[Array, Array, Array]],
+    look: Callable[[Array, PyTree], tuple[Array, Array, Array]] | None,
     z0: Float[Array, "n k"],
     args: PyTree,
     *,
@@ -124,7 +145,8 @@ def maximize_each(
     """Climb from each start `z0` with its own `args` (leading axis n), in blocks of cells side by side.
 
     `look(z, args)` gives value, gradient and Hessian at one point of the unit box; a value that is not finite is never accepted.
-    `slopes(z, args)` gives value and gradient alone, for steps that need no Hessian: a second copy of the function to compile.
+    `slopes(z, args)` gives value and gradient alone, for steps that need no Hessian: a second copy of the function to compile. With
+    `look` None Hessians are differences of gradients: one copy, without second derivatives.
     Cells where `live` is false are left alone. **Returns** the end of each climb, leading axis n; read `kkt` and `value`.
     """
     n, k = z0.shape
@@ -135,13 +157,13 @@ def maximize_each(
         jnp.zeros(n, jnp.int32), jnp.zeros(n, bool) if live is None else ~live, jnp.ones(n, bool),
     )  # fmt: skip
 
-    def blocks_of(look: Callable[[Array, PyTree], tuple[Array, ...]], chosen: Bool[Array, " n"], state: Climb) -> Climb:
+    def blocks_of(look: Callable, chosen: Bool[Array, " n"], state: Climb, fresh: bool | Array = True) -> Climb:
         """One step of the chosen cells."""
         order = jnp.argsort(~chosen, stable=True)
         left = jnp.sum(chosen)
 
         def step(c: Climb, a: PyTree, chosen: Array) -> Climb:
-            after = advance(lambda z: look(z, a), c, tol, steps)
+            after = advance(lambda z: look(z, a), c, tol, steps, fresh)
             return jax.tree.map(lambda new, old: jnp.where(chosen, new, old), after, c)
 
         def one(carry: tuple[Array, Climb]) -> tuple[Array, Climb]:
@@ -154,7 +176,15 @@ def maximize_each(
         start = (jnp.zeros((), jnp.int32), state)
         return lax.while_loop(lambda carry: carry[0] * size < left, one, start)[1]
 
+    def by_differences(kind: Array, state: Climb) -> Climb:
+        exact = kind == 0
+        points = jnp.where(exact, k + 1, 1)
+        chosen = ~state.done & (state.exact == exact)
+        return blocks_of(lambda z, a: differences(lambda x: slopes(x, a), z, points), chosen, state, exact)  # pyright: ignore
+
     def round_of(state: Climb) -> Climb:
+        if look is None:
+            return lax.fori_loop(0, 2, by_differences, state)
         if slopes is None:
             return blocks_of(look, ~state.done, state)
         state = blocks_of(look, ~state.done & state.exact, state)
