@@ -7,6 +7,7 @@ import numpy as np
 from jaxecon import plots
 from jaxecon.core.fields import GRADES, fields_of
 from jaxecon.core.model import EXPECTATIONS
+from jaxecon.report.fits import calibration
 from jaxecon.report.page import folded, heading, paragraph, picture, table
 from jaxecon.report.study import ModelStudy, finite_range, set_table
 
@@ -231,6 +232,7 @@ SECTIONS = {
     "Pieces that failed": failures,
     "Policy": policies,
     "Claims of the paper": claims,
+    "Calibration": calibration,
     "What drives the results": sensitivities,
     "Paths and agents": paths,
     "Further studies": studies,

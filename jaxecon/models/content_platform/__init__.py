@@ -24,6 +24,7 @@ from jaxecon.models.content_platform.equilibrium import (
     outcomes,
     starts,
 )  # fmt: skip
+from jaxecon.models.content_platform.moments import MOMENT_GROUPS
 from jaxecon.models.content_platform.outcome_fields import Outcomes
 from jaxecon.models.content_platform.params import REGIMES, Params, Policy
 from jaxecon.models.content_platform.studies import STUDIES
@@ -44,6 +45,7 @@ MODEL = Model(
     dynamics=DYNAMICS,
     agents=AGENTS,
     regimes=REGIMES,
+    moments=MOMENT_GROUPS,
     starts=starts,
     studies=STUDIES,
     block=64,
