@@ -1,6 +1,7 @@
 r"""What data on pollution say that no outcome measures: shares of supply and of ad money, spending on moderation, the years so far.
 
-Years enter by the AI price, which falls from the baseline's at the end of 2021 at the rate `price_decline`; the market follows it.
+Years enter by the AI price, which falls from the baseline's at the end of 2021 along the path of the dynamics, and the market
+follows it.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxecon.core.model import SOLVED, Moments
+from jaxecon.models.information_pollution.dynamics import ai_price_path
 from jaxecon.models.information_pollution.equilibrium import equilibrium
 from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.platform import ad_revenue
@@ -26,7 +28,7 @@ def pollution_moments(p: Params, u: Policy, key: PRNGKeyArray) -> dict[str, Scal
     years = jnp.asarray([0.0, *ASKED.values(), *COUNTED.values()], p.p_A.dtype)
 
     def at(t: Scalar) -> tuple[Array, dict[str, Scalar]]:
-        q = dataclasses.replace(p, p_A=p.p_A * jnp.exp(-p.price_decline * t))
+        q = dataclasses.replace(p, p_A=ai_price_path(p, t))
         eq = equilibrium(q, u)
         s = eq.state
         low, high = p.e_L * s.x.L * (1 - s.d), p.e_H * s.x.H
