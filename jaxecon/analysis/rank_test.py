@@ -99,6 +99,7 @@ def rank_test(
     inverse = np.linalg.inv(np.linalg.cholesky(problem.covariance))
     options = Nuts(int(warmup), int(draws * thin), float(target_accept), 10)
     picks = rng.integers(POOL, size=(replications, CANDIDATES))
+    inside = 1e-9 * (prior.hi - prior.lo)
 
     def one(i: int) -> tuple[np.ndarray, int]:
         # Not at the truth, which would be a draw of the posterior already.
@@ -106,13 +107,11 @@ def rank_test(
         start = pool[picks[i, int(np.argmin(fit))]]
         with jax.enable_x64(True):
             density = density_of(problem.observing(data[i]), prior)
-            ends = [
-                problem.to_z(np.clip(x, prior.lo + 1e-9 * width, prior.hi - 1e-9 * width)) for x in (start, truth[i])
-            ]
-            found = _ranks(options, int(thin), density, *ends, jax.random.fold_in(jax.random.key(seed), i))
+            z = problem.to_z(np.clip([start, truth[i]], prior.lo + inside, prior.hi - inside))
+            found = _ranks(options, int(thin), density, z[0], z[1], jax.random.fold_in(jax.random.key(seed), i))
             return np.asarray(found[0]), int(found[1])
 
-    width, rows = prior.hi - prior.lo, [one(0)]
+    rows = [one(0)]
     with ThreadPoolExecutor(side_by_side()) as threads:
         for first in range(1, replications, BATCH):
             rows += threads.map(one, range(first, min(first + BATCH, replications)))
