@@ -21,7 +21,7 @@ EXAMPLES = {
     "curve": "jaxecon curve rent_seeking --of transparency --level 0.998 --x A --y b",
     "distance": "jaxecon distance rent_seeking --of transparency --level 0.998 --moving A,b",
     "multiplicity": "jaxecon multiplicity supply_shock beta=0.05:0.2:8",
-    "discover": "jaxecon discover information_pollution study.zarr --target welfare<0",
+    "discover": "jaxecon discover information_pollution study.zarr --target 'welfare<0'",
     "export": "jaxecon export supply_shock -o problem.json",
 }
 
