@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxecon.models.ai_growth.economy import STATES, Unknowns, Year, long_growth, year
+from jaxecon.models.ai_growth.economy import STATES, Unknowns, Year, ln_ai_price, long_growth, year
 from jaxecon.models.ai_growth.params import Params, Policy
 from jaxecon.models.ai_growth.technology import Exogenous, Stocks
 
@@ -84,7 +84,7 @@ def parts(given: Setting, x: Unknowns) -> Parts:
         wealth=e.X_o / jnp.where(given.now.last, end_wealth(p, e), e.W),
         ln_gross=jnp.log1p(e.r),
         capital_now=e.Q * (1 + e.r),
-        ai_now=jnp.log(e.q) + jnp.log1p(e.r),
+        ai_now=ln_ai_price(p, given.at, given.now, x.ln_M) + jnp.log1p(e.r),
         capital_next=rent_K,
         ai_next=jnp.log(used * e.r_M + e.q * (1 - p.dM)),
     )  # fmt: skip
