@@ -158,8 +158,8 @@ def newton(given: Setting, start: All, active: Bool[Array, ""]) -> tuple[All, Bo
         x, size, _, k = state
         at, close = Unknowns(*x), Unknowns(*rough(x))
         right = jax.tree.map(jnp.negative, gaps(given, at, parts(given, at)))
-        # The barriers keep the compiler from computing slopes anew in all that uses them.
-        value, slopes = lax.optimization_barrier(parts_and_slopes(near, close))
+        # The barriers keep the compiler from computing each number anew in all that uses it.
+        value, slopes = parts_and_slopes(near, close)
         linear, right = lax.optimization_barrier((system(near, close, value, slopes), rough(right)))
         move = Unknowns(*jnp.stack(solve(linear, right, sweep_side_by_side)).astype(x.dtype))
         logs = jnp.max(jnp.abs(jnp.stack([getattr(move, n) for n in LOGS])))
