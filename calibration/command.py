@@ -220,10 +220,13 @@ def _notes(record: dict[str, Any]) -> list[str]:
         f"minimum at distance {b['distance']:.6g}: {b['share']:.1%} of {search['starts']} starts"
         for b in record["basin"][:5]
     ]
-    if search["failed"] or search["elsewhere"]:
-        notes.append(
-            f"{search['failed']:.1%} of the starts failed, {search['elsewhere']:.1%} ended in no basin; {search['reasons']}"
-        )
+    words = {
+        "failed": "failed",
+        "elsewhere": "came to rest elsewhere",
+        "unsettled": "were still moving when their steps were spent",
+    }
+    notes += [f"{search[k]:.1%} of the starts {word}" for k, word in words.items() if search[k]]
+    notes += [f"failures: {', '.join(f'{k} {v}' for k, v in search['reasons'].items())}"] if search["reasons"] else []
     lost = len(result["singular_values"]) - result["rank"]
     if lost:
         notes.append(

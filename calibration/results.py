@@ -47,7 +47,7 @@ def estimate_record(found: Estimate, study: dict[str, Any], instruments: list[st
         "moment": _moments(problem, found.moments),
         "outcome": _quantities(outcomes, "quantity"),
         "search": {
-            "starts": search.starts, "failed": search.failed, "elsewhere": search.elsewhere, "reasons": search.reasons,
+            "starts": search.starts, "failed": search.failed, "elsewhere": search.elsewhere, "unsettled": search.unsettled, "reasons": search.reasons,
             "mean_steps": search.mean_steps,
         },
         "basin": [
