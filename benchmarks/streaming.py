@@ -64,7 +64,7 @@ def measure(device: str) -> list[dict]:
         seconds, peak = _finished(_process(store, False, POINTS))
         sink, _ = open_store(store)
         solved, worst = 0, 0.0
-        for residual, status in sink.statuses():
+        for residual, status, _ in sink.statuses():
             solved += int(np.sum(status == 0))
             worst = max(worst, float(np.max(residual[status == 0])))
         again = Path(folder) / "killed.zarr"

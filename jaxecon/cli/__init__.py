@@ -4,11 +4,13 @@ Exit codes: 0 done; 1 the computation failed (the message says what is safe); 2 
 computing; 130 interrupted.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
 
-from jaxecon.cli.arguments import all_of, build_parser, check_options
+from jaxecon.cli.arguments import all_of, build_parser
+from jaxecon.cli.options import check_options
 from jaxecon.core.errors import InputError, JaxeconError
 
 
@@ -18,6 +20,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
     except SystemExit as stop:  # argparse has printed its message
         return int(stop.code or 0)
+    code = _code(args)
+    if code and getattr(args, "distributed", None) is not None:
+        from jaxecon.cli import processes
+
+        processes.leave(code)
+    return code
+
+
+def _code(args: argparse.Namespace) -> int:
+    """Run the command that was parsed; errors become sentences and exit codes."""
     try:
         return _run(args)
     except InputError as error:
@@ -44,14 +56,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(args) -> int:
+def _run(args: argparse.Namespace) -> int:
     from jaxecon.cli import commands, output, processes
     from jaxecon.cli.cache import use_compilation_cache
 
     processes.join(args)
-    all_of(lambda: check_options(args), lambda: output.check_target(args), lambda: commands.check(args))
+    all_of(
+        lambda: check_options(args),
+        lambda: processes.check(args),
+        lambda: output.check_target(args) if processes.first() else None,
+        lambda: commands.check(args),
+    )
     use_compilation_cache(args.no_cache)
     result = commands.COMMANDS[args.command](args)
-    if not getattr(args, "distributed", None) or processes.first():
+    if processes.first():
         output.deliver(result, args)
     return result.code
