@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from calibration.checkpoints import open_blocks, versions
-from calibration.results import estimate_data, estimate_record, posterior_record, study_of, write_results
+from calibration.results import (
+    check_packages,
+    estimate_data,
+    estimate_record,
+    posterior_record,
+    study_of,
+    write_results,
+)
 from jaxecon.analysis.bayes import sample_posterior
 from jaxecon.analysis.estimate import BLOCK, estimate
 from jaxecon.analysis.moment_problem import MomentProblem, fit_of, moment_problem
@@ -71,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     try:
         problem, study, method, instruments = prepare(args)
+        check_packages()
         use_compilation_cache(args.no_cache)
         deliver(run(args, problem, study, method, instruments), argparse.Namespace(output=None, json=args.json))
         return 0
@@ -120,7 +128,7 @@ def prepare(args: argparse.Namespace) -> tuple[MomentProblem, dict[str, Any], st
         raise InputError(["--method ml weighs by the likelihood; leave --weight at optimal"], "the calibration")
     if method in BAYES and instruments:
         raise InputError(
-            ["--instruments needs an estimate; with nuts and smc use `policy_under_posterior`"], "the calibration"
+            ["--instruments needs an estimate; with nuts and smc use `posterior_policy`"], "the calibration"
         )
     problem = moment_problem(model, targets, fit.name, seeds=counts["seeds"], seed=counts["seed"])
     numbers = {
@@ -220,10 +228,13 @@ def _notes(record: dict[str, Any]) -> list[str]:
         f"minimum at distance {b['distance']:.6g}: {b['share']:.1%} of {search['starts']} starts"
         for b in record["basin"][:5]
     ]
-    if search["failed"] or search["elsewhere"]:
-        notes.append(
-            f"{search['failed']:.1%} of the starts failed, {search['elsewhere']:.1%} ended in no basin; {search['reasons']}"
-        )
+    words = {
+        "failed": "failed",
+        "elsewhere": "came to rest elsewhere",
+        "unsettled": "were still moving when their steps were spent",
+    }
+    notes += [f"{search[k]:.1%} of the starts {word}" for k, word in words.items() if search[k]]
+    notes += [f"failures: {', '.join(f'{k} {v}' for k, v in search['reasons'].items())}"] if search["reasons"] else []
     lost = len(result["singular_values"]) - result["rank"]
     if lost:
         notes.append(
