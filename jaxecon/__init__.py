@@ -1,10 +1,12 @@
 """jaxecon: differentiable models of the economics of generative AI."""
 
+from jaxecon.analysis.bayes import sample_posterior as sample_posterior
 from jaxecon.analysis.claims import claim_draws as claim_draws
 from jaxecon.analysis.claims import claims as claims
 from jaxecon.analysis.complements import cross_derivatives as cross_derivatives
 from jaxecon.analysis.complements import shapley_split as shapley_split
 from jaxecon.analysis.constrained import constrained_optimum as constrained_optimum
+from jaxecon.analysis.identification import identify as identify
 from jaxecon.analysis.multiplicity import multiplicity as multiplicity
 from jaxecon.analysis.nearest import distance_to_threshold as distance_to_threshold
 from jaxecon.analysis.optima import optimal_policies as optimal_policies
@@ -12,6 +14,7 @@ from jaxecon.analysis.optimize import optimize as optimize
 from jaxecon.analysis.optimum_slopes import optimum_slopes as optimum_slopes
 from jaxecon.analysis.pareto import pareto_surface as pareto_surface
 from jaxecon.analysis.plans import policy_plan as policy_plan
+from jaxecon.analysis.posterior_policy import posterior_policy as posterior_policy
 from jaxecon.analysis.robust import robust_policy as robust_policy
 from jaxecon.analysis.scenarios import discover as discover
 from jaxecon.analysis.sensitivity import sensitivity as sensitivity

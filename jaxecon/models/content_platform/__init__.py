@@ -25,6 +25,7 @@ from jaxecon.models.content_platform.equilibrium import (
     restart,
     starts,
 )  # fmt: skip
+from jaxecon.models.content_platform.moments import MOMENT_GROUPS
 from jaxecon.models.content_platform.outcome_fields import Outcomes
 from jaxecon.models.content_platform.params import REGIMES, Params, Policy
 from jaxecon.models.content_platform.studies import STUDIES
@@ -45,6 +46,7 @@ MODEL = Model(
     dynamics=DYNAMICS,
     agents=AGENTS,
     regimes=REGIMES,
+    moments=MOMENT_GROUPS,
     starts=starts,
     restart=restart,
     studies=STUDIES,
