@@ -29,9 +29,7 @@ AGENTS = {"L": (3.0, 10.0), "bp": (4.0, 5.6), "dx": (0.004, 0.011)}
 AGENT_MOMENTS = ("active_80", "survivors", "share_final", "revenue_trough", "technique")
 
 
-def _synthetic(
-    model: Model, moments: tuple[str, ...], free: dict[str, tuple[float, float]], **params: Any
-) -> tuple[MomentProblem, np.ndarray]:
+def _synthetic(model: Model, moments: tuple[str, ...], free: dict[str, tuple[float, float]], **params: Any) -> tuple[MomentProblem, np.ndarray]:
     """A problem whose standard errors are shares of the moments at the truth, and the truth."""
     about = {name: unit for g in model.moments.values() for name, (unit, _) in g.about.items()}
     units = {n: about.get(n) or model.fields[n].unit for n in moments}
@@ -89,12 +87,7 @@ def measure(device: str) -> list[dict]:
     rows = []
     for layer, build in (("equilibrium", static_problem), ("dynamics", path_problem)):
         problem, truth = build()
-        rows.append(
-            _row(
-                f"{layer} of {problem.model.name}",
-                lambda: coverage(problem, truth, replications=REPLICATIONS, level=LEVEL),
-            )
-        )
+        rows.append(_row(f"{layer} of {problem.model.name}", lambda: coverage(problem, truth, replications=REPLICATIONS, level=LEVEL)))
     problem, truth = agent_problem()
     name = f"agents of {problem.map.model.name}"
     rows.append(_row(name, lambda: simulated_coverage(problem, truth, replications=REPLICATIONS, level=LEVEL)))

@@ -73,9 +73,7 @@ def coverage(
     rng = np.random.default_rng(seed)
     moments, status = problem.rows(truth)
     if status[0] != 0:
-        raise InputError(
-            [f"the model is not solved at the truth: {problem.model.reason(status[0])[0]}"], "the coverage"
-        )
+        raise InputError([f"the model is not solved at the truth: {problem.model.reason(status[0])[0]}"], "the coverage")
     root, k = np.linalg.cholesky(problem.covariance), len(truth)
     data = moments + rng.standard_normal((replications, len(root))) @ root.T
     # The number of its replication rides along with every start as one more parameter, which no moment depends on.
@@ -151,9 +149,7 @@ def _checked(
     problems += level_problems(level)
     point = np.asarray(truth, float)
     if point.shape != problem.lo.shape or not np.all((point > problem.lo) & (point < problem.hi)):
-        problems.append(
-            f"truth = {truth!r} must be {len(problem.lo)} numbers inside the box of {', '.join(problem.names)}"
-        )
+        problems.append(f"truth = {truth!r} must be {len(problem.lo)} numbers inside the box of {', '.join(problem.names)}")
     if problems:
         raise InputError(problems, "the coverage")
     return point

@@ -181,9 +181,7 @@ def descend(
         done |= loss <= enough * noise
         old = np.flatnonzero(~done & stale)
         if len(old):
-            jacobian = (
-                problem.slopes(problem.theta(share[old]), slope_seeds, first=at.first[old]) / problem.scale[:, None]
-            )
+            jacobian = problem.slopes(problem.theta(share[old]), slope_seeds, first=at.first[old]) / problem.scale[:, None]
             slopes[old] = np.stack([metric(j.T).T for j in jacobian])
             count = count.plus(slopes=len(old), slope_runs=len(old) * slope_seeds)
             fresh[old], stale[old] = True, False
@@ -208,9 +206,7 @@ def descend(
         secant = np.einsum("bm,bk->bmk", found - linear, step) / np.sum(step**2, axis=1)[:, None, None]
         slopes[live] += secant
         size, better = np.max(np.abs(step), axis=1), new < loss[live]
-        radius[live] = np.where(
-            kept < 0.25, 0.4 * size, np.where(kept > 0.75, np.minimum(2 * radius[live], WIDEST), radius[live])
-        )
+        radius[live] = np.where(kept < 0.25, 0.4 * size, np.where(kept > 0.75, np.minimum(2 * radius[live], WIDEST), radius[live]))
         stale[live] = (kept < 0.25) & ~(fresh[live] & ~better)
         fresh[live] &= ~better
         done[live] |= radius[live] < SMALLEST
@@ -220,9 +216,7 @@ def descend(
             kept_values[won] = values[better]
         report(Trail(seeds, len(live), float(np.min(loss)), count))
     sample = MomentSample(mean, error, defined)
-    after = Searches(
-        share, at.observed, at.first, sample, residuals(problem, sample, at.observed), slopes, fresh, radius
-    )
+    after = Searches(share, at.observed, at.first, sample, residuals(problem, sample, at.observed), slopes, fresh, radius)
     return after, count
 
 
@@ -293,9 +287,7 @@ def simulated_fit(
         if number:
             again = begin(problem, best.share, best.observed, runs)
             count = count.plus(vectors=keep, runs=keep * runs)
-            at = dataclasses.replace(
-                again, slopes=best.slopes, fresh=best.fresh, radius=np.maximum(best.radius, RADIUS / 4)
-            )
+            at = dataclasses.replace(again, slopes=best.slopes, fresh=best.fresh, radius=np.maximum(best.radius, RADIUS / 4))
             report(Trail(runs, keep, float(np.min(at.loss)), count))
         else:
             at = best
