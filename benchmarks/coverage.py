@@ -1,30 +1,34 @@
 """Coverage of nominal 95 % intervals over 200 synthetic replications, for one model of each layer type.
 
-A static equilibrium (pollution), paths of learning providers (intelligence capital) and the agent layer of the supply shock.
+A static equilibrium (pollution), paths of rents and transparency (rent-seeking) and the agent layer of the supply shock.
 Static and path data are the model's moments at the truth, its default parameters, plus noise with the stated standard errors;
 agent data are means over runs with other seeds.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxecon.analysis.coverage import Coverage, coverage, simulated_coverage
 from jaxecon.analysis.moment_problem import MomentProblem, moment_problem
 from jaxecon.analysis.simulated_moments import SimulatedProblem, simulated_problem
 from jaxecon.analysis.targets import Target
-from jaxecon.core.model import Model
+from jaxecon.core.model import Model, Moments
 from jaxecon.models.information_pollution import MODEL as POLLUTION
-from jaxecon.models.intelligence_capital import MODEL as CAPITAL
+from jaxecon.models.rent_seeking import MODEL as RENTS
 from jaxecon.models.supply_shock import MODEL as SUPPLY
 
 REPLICATIONS, LEVEL, RANGE = 200, 0.95, (0.91, 0.99)
 # Standard errors of static and path data, in shares of the moments at the truth.
 NOISE = 0.02
 STATIC = {"z_L": (0.05, 1.5), "eta": (0.1, 2.5), "eps": (0.4, 2.5)}
-PATH = {"delta_D": (0.05, 3.0), "Omega": (0.1, 4.0)}
+PATH = {"delta": (0.05, 0.5), "R_0": (0.2, 1.2), "alpha": (0.03, 0.5)}
+YEARS = (3, 10, 20)
 AGENTS = {"L": (3.0, 10.0), "bp": (4.0, 5.6), "dx": (0.004, 0.011)}
 AGENT_MOMENTS = ("active_80", "survivors", "share_final", "revenue_trough", "technique")
 
@@ -53,9 +57,20 @@ def static_problem() -> tuple[MomentProblem, np.ndarray]:
     return _synthetic(POLLUTION, moments, STATIC)
 
 
+def _rents(p: Any, u: Any, key: Any) -> dict[str, jax.Array]:
+    """Rents and transparency along the path, at the dates of the data."""
+    path = RENTS.dynamics["rents"].run(p, u, jnp.arange(YEARS[-1] + 1, dtype=p.delta.dtype))
+    series = {"rents": path.rents, "transparency": path.transparency}
+    return {f"{name}_{year}": x[year] for name, x in series.items() for year in YEARS}
+
+
 def path_problem() -> tuple[MomentProblem, np.ndarray]:
-    """Decay and productivity of data from shares along the path of three providers."""
-    return _synthetic(CAPITAL, tuple(CAPITAL.moments["shares"].about), PATH, N=3)
+    """Decay of rents, their start, and what manipulation does to transparency, from six points of a path of 20 years."""
+    about = {
+        f"{n}_{y}": (unit, f"{n} in year {y}") for n, unit in (("rents", "rents"), ("transparency", "1")) for y in YEARS
+    }
+    model = dataclasses.replace(RENTS, moments={"path": Moments(_rents, about, cost="path")})
+    return _synthetic(model, tuple(about), PATH)
 
 
 def agent_problem() -> tuple[SimulatedProblem, np.ndarray]:
@@ -86,7 +101,7 @@ def measure(device: str) -> list[dict]:
         "equilibrium of information_pollution": lambda: coverage(
             *static_problem(), replications=REPLICATIONS, level=LEVEL
         ),
-        "paths of intelligence_capital": lambda: coverage(*path_problem(), replications=REPLICATIONS, level=LEVEL),
+        "paths of rent_seeking": lambda: coverage(*path_problem(), replications=REPLICATIONS, level=LEVEL),
         "agents of supply_shock": lambda: simulated_coverage(*agent_problem(), replications=REPLICATIONS, level=LEVEL),
     }
     rows = []

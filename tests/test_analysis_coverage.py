@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 from pigou import MODEL
@@ -12,6 +13,9 @@ from jaxecon.analysis.coverage import Coverage, coverage, simulated_coverage
 from jaxecon.analysis.moment_problem import moment_problem
 from jaxecon.analysis.simulated import begin, fresh_step
 from jaxecon.analysis.simulated_moments import simulated_problem
+from jaxecon.models.supply_shock import MODEL as SUPPLY
+from jaxecon.models.supply_shock.claims_agents import MOMENTS, TOLERANCE, sample_moments
+from jaxecon.numerics.agents import mean_and_error
 
 
 def market_problem():
@@ -26,8 +30,10 @@ def test_intervals_of_a_static_model_cover():
     assert lo < 0.95 < hi
     assert np.all((found.share >= lo) & (found.share <= hi))
     np.testing.assert_allclose(found.overconfidence, 1.0, atol=0.2)
-    # The price alone gives c, and c and the quantity give a: by hand, were damage not seen, .1 and sqrt(.1^2 + .2^2).
-    assert np.all(found.standard_errors[:, 1] < 0.1) and np.all(found.standard_errors[:, 0] < np.hypot(0.1, 0.2))
+    # By hand: the price gives c to .1; q comes from the quantity to .2 and from damage to 1/(d q) = .25; a = q + c.
+    of_q = (0.2**-2 + 0.25**-2) ** -0.5
+    np.testing.assert_allclose(found.standard_errors[:, 1], 0.1, rtol=1e-6)
+    np.testing.assert_allclose(found.standard_errors[:, 0].mean(), np.hypot(0.1, of_q), rtol=0.01)
     wrong = dataclasses.replace(found, standard_errors=found.standard_errors / 2)
     assert np.all(wrong.share < lo)
     again = coverage(market_problem(), [10.0, 2.0], replications=200, starts=2)
@@ -40,13 +46,14 @@ def test_an_interval_without_width_covers_nothing():
     assert found.share.tolist() == [0.5]
 
 
-def test_a_fresh_step_solves_linear_moments():
-    """Shares of buyers are linear in c at given draws up to noise: from any place one step lands near the truth."""
+def test_a_fresh_step_lands_near_the_truth():
+    """The share of buyers is linear in c; what the blurred slopes leave is a part of the distance."""
     problem = simulated_problem(TOY, [target("buying", 1 - 2.5 / 10, 0.01)], {"c": (1.0, 4.0)})
-    at = begin(problem, np.array([[0.2], [0.8]]), np.array([[0.75], [0.75]]), 20)
+    start = np.array([[0.2], [0.8]])
+    at = begin(problem, start, np.array([[0.75], [0.75]]), 20)
     share, slopes = fresh_step(problem, at, 200, slope_seeds=20, rule=lambda x: x, first=50)
     assert slopes.shape == (2, 1, 1)
-    np.testing.assert_allclose(problem.theta(share), 2.5, atol=0.1)
+    assert np.all(np.abs(problem.theta(share) - 2.5) < 0.2 * np.abs(problem.theta(start) - 2.5))
 
 
 def test_errors_name_every_problem():
@@ -68,3 +75,12 @@ def test_intervals_of_an_agent_layer_cover():
     lo, hi = found.band(0.9999)
     assert np.all((found.share >= lo) & (found.share <= hi))
     np.testing.assert_allclose(found.overconfidence, 1.0, atol=0.25)
+
+
+@pytest.mark.slow
+def test_the_shipped_fit_meets_the_documented_moments():
+    """All eleven within the tolerance of claim C3.7; the default values miss some of them (decisions, Supply shock: agents)."""
+    p, u = SUPPLY.parameter_set("agents_fit"), SUPPLY.policy()
+    means = {n: mean_and_error(x)[0] for n, x in sample_moments(p, u, jax.random.key(5), 100).items()}
+    errors = {n: float(means[n]) / m.documented - 1 for n, m in MOMENTS.items()}
+    assert max(abs(e) for e in errors.values()) < TOLERANCE, errors

@@ -14,13 +14,13 @@ from jaxecon.analysis.designs import count_problems, seed_problems
 from jaxecon.analysis.inference import infer, level_problems
 from jaxecon.analysis.least_squares import COARSE, FINE, Distance, descend
 from jaxecon.analysis.moment_problem import MomentProblem
-from jaxecon.analysis.simulated import Count, begin, fresh_step
+from jaxecon.analysis.simulated import MARGIN, Count, begin, fresh_step
 from jaxecon.analysis.simulated import descend as descend_simulated
 from jaxecon.analysis.simulated_moments import SimulatedProblem, sample_of
 from jaxecon.core.errors import InputError
 
 # Runs that measure the covariance of simulated moments; steps of a search; runs behind slopes.
-NOISE_RUNS, STEPS, SLOPE_RUNS = 400, 6, 8
+NOISE_RUNS, STEPS, SLOPE_RUNS = 400, 4, 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ def simulated_coverage(
 
     Data are means over `data_runs` runs at `truth`, the model's moments means over `seeds` others; with $\Sigma$ the covariance
     of one run the errors have $\Omega = \Sigma (1/R + 1/S)$. Every replication starts at a random point of the box around the
-    truth, half as wide as the box; a short search and one step with fresh runs give its estimate. Raises `InputError`.
+    truth, half as wide as the box; a short search and two steps with fresh runs give its estimate. Raises `InputError`.
     """
     truth = _checked(problem, truth, level, replications, data_runs, seed, seeds)
     rng = np.random.default_rng(seed)
@@ -123,18 +123,23 @@ def simulated_coverage(
         raise InputError(["moments do not vary, or not independently, between runs; leave some out"], "the coverage")
     weight = np.linalg.inv(omega)
     root = np.linalg.cholesky(weight).T * problem.scale
+
+    def metric(x: np.ndarray) -> np.ndarray:
+        return x @ root.T
+
     runs = problem.runs(truth, data_runs * replications, seed=seed + 2 * 10**6)[0]
     data = sample_of(runs.reshape(replications, data_runs, m)).mean
     at = np.clip(problem.share(truth) + rng.uniform(-0.25, 0.25, (replications, k)), 0.02, 0.98)
     searches = begin(problem, at, data, seeds, first=seeds * np.arange(replications))
     ends, _ = descend_simulated(
         problem, searches, seeds, STEPS, Count(), slope_seeds=min(SLOPE_RUNS, seeds), tolerance=1e-3, enough=0.0,
-        rule=lambda x: x @ root.T,
+        rule=metric,
     )  # fmt: skip
-    fresh = seeds * (replications + np.arange(replications))
-    share, slopes = fresh_step(
-        problem, ends, seeds, slope_seeds=min(2 * SLOPE_RUNS, seeds), rule=lambda x: x @ root.T, first=fresh
-    )
+    # Twice, for the error that the slopes leave in the first step is of the order of its length.
+    for number, slope_runs in enumerate((min(SLOPE_RUNS, seeds), seeds), start=1):
+        fresh = seeds * (number * replications + np.arange(replications))
+        share, slopes = fresh_step(problem, ends, seeds, slope_seeds=slope_runs, rule=metric, first=fresh)
+        ends = dataclasses.replace(ends, share=np.clip(share, MARGIN, 1 - MARGIN))
     width, held = problem.hi - problem.lo, np.zeros(k, bool)
     errors = [infer(g / width, weight, omega, np.zeros(m), held, width).standard_errors for g in slopes]
     return Coverage(problem.names, truth, problem.theta(share), np.array(errors), level)
