@@ -162,7 +162,8 @@ def evaluate_rows(
     compiled call holds no lock of Python, and keeps one core busy at best.
     """
     cpu = jax.default_backend() == "cpu"
-    wide = WIDE if cpu else CHUNK
+    # Points that are taken in blocks fill no call better than a small one does, and small ones keep all cores busy.
+    wide = (WIDE if response.model.block is None else GROUP) if cpu else CHUNK
     size, run = response.group, _wide_grids if response.model.block else _wide_rows
     if response.group == GROUP:
         few, many = (ONE_BY_ONE, MANY_ONE_BY_ONE) if cpu and response.model.block == 1 else (GROUP, MANY)
