@@ -88,7 +88,7 @@ def spread(out, devices=1, hosts=1):
                          env=environment, stderr=subprocess.PIPE, text=True)
         for host, file in enumerate(files)
     ]  # fmt: skip
-    errors = [p.communicate(timeout=400)[1] for p in started]
+    errors = [p.communicate(timeout=1200)[1] for p in started]
     assert [p.returncode for p in started] == [0] * hosts, errors
     return [dict(np.load(file)) for file in files]
 
@@ -109,7 +109,7 @@ AXES = ("A=0.5:2:200", "c_r=1:3:500")
 def sweep_process(store, host, port, resume=False):
     """One of two processes of a sweep of 100 000 points by the command line."""
     words = ["sweep", "rent_seeking", *AXES, "-o", str(store), "--no-cache", "--distributed", f"{host}/2@127.0.0.1:{port}",
-             "--heartbeat", "10", *(["--resume"] if resume else [])]  # fmt: skip
+             "--heartbeat", "20", *(["--resume"] if resume else [])]  # fmt: skip
     return subprocess.Popen([sys.executable, "-m", "jaxecon", *words], env=os.environ | {"JAX_PLATFORMS": "cpu"},
                             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)  # fmt: skip
 
@@ -124,15 +124,15 @@ def test_the_loss_of_a_process_ends_the_other_and_the_sweep_resumes(tmp_path, vi
         time.sleep(0.1)
     both[victim].send_signal(signal.SIGKILL)
     start = time.monotonic()
-    message = both[1 - victim].communicate(timeout=120)[1]
-    assert time.monotonic() - start < 60 and both[1 - victim].returncode not in (0, None)
+    message = both[1 - victim].communicate(timeout=300)[1]
+    assert time.monotonic() - start < 240 and both[1 - victim].returncode not in (0, None)
     assert "lost" in message and "--resume" in message
     both[victim].communicate()
     model = load("rent_seeking")
     assert int((open_sweep(model, store).status == -1).sum()) > 0
     port = free_port()
     again = [sweep_process(store, host, port, resume=True) for host in (0, 1)]
-    errors = [p.communicate(timeout=300)[1] for p in again]
+    errors = [p.communicate(timeout=1200)[1] for p in again]
     assert [p.returncode for p in again] == [0, 0], errors
     alone, shared = sweep(model, {"A": (0.5, 2.0, 200), "c_r": (1.0, 3.0, 500)}), open_sweep(model, store)
     for name in ("welfare", "rents", "status"):

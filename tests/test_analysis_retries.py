@@ -3,13 +3,16 @@
 import dataclasses
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from pigou import MODEL, NO_TRADE, Market, equilibrium
 
-from jaxecon import open_sweep, sweep
+from jaxecon import evaluate, models, open_sweep, sweep
 from jaxecon.analysis import retries
-from jaxecon.core.model import NOT_CONVERGED
+from jaxecon.analysis.designs import prior_draws, replace
+from jaxecon.core.model import NOT_CONVERGED, certify
 
 AXES = {"a": (4.0, 8.0, 9), "d": (0.2, 0.8, 3)}
 
@@ -110,3 +113,19 @@ def test_float32_is_bridged_too():
     found = sweep(failing(1e-5), AXES, precision="float32")
     assert found.attrs["rescued"] == 3
     np.testing.assert_allclose(found.welfare, sweep(MODEL, AXES).welfare, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [m for m in models().values() if m.restart], ids=lambda m: m.name)
+def test_a_restart_from_the_baseline_finds_the_equilibrium_elsewhere(model):
+    p, u = model.params(), model.policy()
+    draws = prior_draws(model, 4)
+    with jax.enable_x64(True):
+        base = evaluate(model, p, u).equilibrium
+        again = jax.jit(lambda q: certify(model, q, u, model.restart(q, u, base)))
+        for x in draws.points:
+            q = replace(p, u, draws.names, jnp.asarray(x))[0]
+            found, direct = again(q), evaluate(model, q, u)
+            assert int(found.status) == int(direct.status) == 0
+            for a, b in zip(jax.tree.leaves(found.outcomes), jax.tree.leaves(direct.outcomes), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)

@@ -22,7 +22,9 @@ def crowd(smooth, p, u, key):
     """200 buyers with values a U, and 200 with values 2 b U; the smooth variant blurs who buys a great deal."""
     one, two = jax.random.uniform(key, (2, 200), p.a.dtype)
     first, second = p.a * one - p.c, 2 * two - p.d / p.b
-    buys, pays = ((jax.nn.sigmoid(x / w) if smooth else (x > 0).astype(x.dtype)) for x, w in ((first, 0.8), (second, 0.2)))
+    buys, pays = (
+        (jax.nn.sigmoid(x / w) if smooth else (x > 0).astype(x.dtype)) for x, w in ((first, 0.8), (second, 0.2))
+    )
     total = jnp.sum(buys)
     spent = jnp.sum(buys * p.a * one)
     return {
@@ -49,7 +51,9 @@ def target(moment, value, error, **more):
 
 
 def problem_at(theta=TRUTH, model=TOY, free=None, seed=0):
-    found = [target(n, v, s) for n, v, s in zip(("buying", "spending", "paying"), expected(theta), (0.005, 0.05, 0.005))]
+    found = [
+        target(n, v, s) for n, v, s in zip(("buying", "spending", "paying"), expected(theta), (0.005, 0.05, 0.005))
+    ]
     return simulated_problem(model, found, BOX if free is None else free, seed=seed)
 
 

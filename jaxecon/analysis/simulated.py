@@ -7,6 +7,7 @@ falls. The runs are the same at every point, so losses can be compared, and thei
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -181,7 +182,9 @@ def descend(
         done |= loss <= enough * noise
         old = np.flatnonzero(~done & stale)
         if len(old):
-            jacobian = problem.slopes(problem.theta(share[old]), slope_seeds, first=at.first[old]) / problem.scale[:, None]
+            jacobian = (
+                problem.slopes(problem.theta(share[old]), slope_seeds, first=at.first[old]) / problem.scale[:, None]
+            )
             slopes[old] = np.stack([metric(j.T).T for j in jacobian])
             count = count.plus(slopes=len(old), slope_runs=len(old) * slope_seeds)
             fresh[old], stale[old] = True, False
@@ -206,7 +209,9 @@ def descend(
         secant = np.einsum("bm,bk->bmk", found - linear, step) / np.sum(step**2, axis=1)[:, None, None]
         slopes[live] += secant
         size, better = np.max(np.abs(step), axis=1), new < loss[live]
-        radius[live] = np.where(kept < 0.25, 0.4 * size, np.where(kept > 0.75, np.minimum(2 * radius[live], WIDEST), radius[live]))
+        radius[live] = np.where(
+            kept < 0.25, 0.4 * size, np.where(kept > 0.75, np.minimum(2 * radius[live], WIDEST), radius[live])
+        )
         stale[live] = (kept < 0.25) & ~(fresh[live] & ~better)
         fresh[live] &= ~better
         done[live] |= radius[live] < SMALLEST
@@ -216,8 +221,35 @@ def descend(
             kept_values[won] = values[better]
         report(Trail(seeds, len(live), float(np.min(loss)), count))
     sample = MomentSample(mean, error, defined)
-    after = Searches(share, at.observed, at.first, sample, residuals(problem, sample, at.observed), slopes, fresh, radius)
+    after = Searches(
+        share, at.observed, at.first, sample, residuals(problem, sample, at.observed), slopes, fresh, radius
+    )
     return after, count
+
+
+def fresh_step(
+    problem: SimulatedProblem,
+    at: Searches,
+    seeds: int,
+    *,
+    slope_seeds: int,
+    rule: Callable[[np.ndarray], np.ndarray],
+    first: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""One Gauss-Newton step from the end of each search, with runs that the search has not seen, from number `first` on.
+
+    $$ \hat\theta = \theta_0 - (G'WG)^{-1} G'W (m(\theta_0) - m^{obs}) $$
+
+    A search ends where its own runs happen to agree with the data: that luck is no information. The one-step estimator (Newey
+    and McFadden 1994, section 3.4) has the errors that the theory says. **Returns** places in the unit cube, not held to the
+    box, and slopes of the moments by those places `[B, m, k]`.
+    """
+    points = problem.theta(at.share)
+    slopes = problem.slopes(points, slope_seeds, first=first)
+    gap = rule(residuals(problem, problem.sample(points, seeds, first=first), at.observed))
+    weighted = [rule((g / problem.scale[:, None]).T).T for g in slopes]
+    step = [np.linalg.lstsq(g, -e, rcond=None)[0] for g, e in zip(weighted, gap, strict=True)]
+    return at.share + np.array(step), slopes
 
 
 def simulated_fit(
@@ -249,7 +281,7 @@ def simulated_fit(
     The result depends on its arguments alone. Raises `InputError`.
     """
     problems = count_problems(draws=draws, starts=starts, steps=steps, slope_seeds=slope_seeds) + seed_problems(seed)
-    if not len(seeds) or any(b <= a for a, b in zip(seeds, seeds[1:], strict=False)) or min(seeds) < 2:
+    if not len(seeds) or any(b <= a for a, b in itertools.pairwise(seeds)) or min(seeds) < 2:
         problems.append(f"seeds = {tuple(seeds)!r} must be growing numbers of runs, at least 2 each, e.g. (8, 40, 200)")
     if not tolerance > 0:
         problems.append(f"tolerance = {tolerance!r} must be positive")
@@ -287,7 +319,9 @@ def simulated_fit(
         if number:
             again = begin(problem, best.share, best.observed, runs)
             count = count.plus(vectors=keep, runs=keep * runs)
-            at = dataclasses.replace(again, slopes=best.slopes, fresh=best.fresh, radius=np.maximum(best.radius, RADIUS / 4))
+            at = dataclasses.replace(
+                again, slopes=best.slopes, fresh=best.fresh, radius=np.maximum(best.radius, RADIUS / 4)
+            )
             report(Trail(runs, keep, float(np.min(at.loss)), count))
         else:
             at = best

@@ -111,7 +111,9 @@ class SimulatedProblem:
         """From the box to the unit cube."""
         return (np.asarray(theta, float) - self.lo) / (self.hi - self.lo)
 
-    def runs(self, theta: Any, seeds: int, *, smooth: bool = False, first: Any = 0, seed: int | None = None) -> np.ndarray:
+    def runs(
+        self, theta: Any, seeds: int, *, smooth: bool = False, first: Any = 0, seed: int | None = None
+    ) -> np.ndarray:
         """Moments of each run at each point, `[n, seeds, m]`: the discrete rule, or its smooth variant.
 
         `first`: number of the first run, of all points or of each `[n]`; points with the same numbers share the random numbers.
@@ -195,13 +197,19 @@ def simulated_problem(
     if not free:
         problems.append("no parameter is free; name at least one with its range, e.g. {'b': (0.5, 2.0)}")
     if not chosen:
-        problems.append(f"no target reads the agent moments of {model.name}; groups with cost 'agents': {sorted(agents)}")
+        problems.append(
+            f"no target reads the agent moments of {model.name}; groups with cost 'agents': {sorted(agents)}"
+        )
     groups = {group_of(model, t.moment) for t in chosen}
     if len(groups) > 1 or not groups <= agents:
-        problems.append(f"targets read the groups {sorted(groups)}; simulated moments come from one of {sorted(agents)}")
+        problems.append(
+            f"targets read the groups {sorted(groups)}; simulated moments come from one of {sorted(agents)}"
+        )
     for t in chosen:
         if t.compare != "level" or t.place != Place():
-            problems.append(f"target {t.name!r} is read elsewhere or as {t.compare}; simulated moments are levels at the base")
+            problems.append(
+                f"target {t.name!r} is read elsewhere or as {t.compare}; simulated moments are levels at the base"
+            )
         if not t.standard_error > 0:
             problems.append(f"target {t.name!r} has no standard error; give it one")
     if problems:

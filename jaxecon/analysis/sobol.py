@@ -237,10 +237,9 @@ def indices_of(sums: SobolSums, k: int, level: float = 0.95) -> SobolIndices:
     o, _, count = sums.terms.shape
     second, rows = count > _Terms(k, False).count, sums.rows[:, None]
     terms = _Terms(k, second)
-    found = {n: np.empty((o, k)) for n in ("first", "first_ci", "total", "total_ci")}
-    found |= {"mean": np.empty(o), "std": np.empty(o)}
-    if second:
-        found |= {n: np.full((o, k, k), np.nan) for n in ("second", "second_ci")}
+    first, first_ci, total, total_ci = (np.empty((o, k)) for _ in range(4))
+    shared, shared_ci = (np.full((o, k, k), np.nan) if second else None for _ in range(2))
+    mean, std = np.empty(o), np.empty(o)
 
     def fill(here: slice) -> None:
         at = {n: sums.terms[here, :, part] for n, part in terms.parts.items()}
@@ -252,22 +251,22 @@ def indices_of(sums: SobolSums, k: int, level: float = 0.95) -> SobolIndices:
         # Zero where the outcome is constant.
         varies = variance > np.finfo(float).eps * (square + np.sum(at["dd"], axis=2, keepdims=True))
         scale = np.divide(1.0, variance, out=np.zeros_like(variance), where=varies)
-        first = at["b_d"] - center * d
-        found["first"][here], found["first_ci"][here] = _point_and_width(first * scale, level)
-        found["total"][here], found["total_ci"][here] = _point_and_width(at["dd"] * (scale / 2), level)
-        if second:
-            left = at["ba_a"] - center * at["ba"] - first + (center * (a + b) - at["ab"])
+        alone = at["b_d"] - center * d
+        first[here], first_ci[here] = _point_and_width(alone * scale, level)
+        total[here], total_ci[here] = _point_and_width(at["dd"] * (scale / 2), level)
+        if shared is not None and shared_ci is not None:
+            left = at["ba_a"] - center * at["ba"] - alone + (center * (a + b) - at["ab"])
             joint = np.take(left, terms.rows, axis=2)
             joint += at["pairs"]
-            joint += np.take(-center * (a + d) - first, terms.cols, axis=2)
+            joint += np.take(-center * (a + d) - alone, terms.cols, axis=2)
             joint *= scale
             place = (here, terms.rows, terms.cols)
-            found["second"][place], found["second_ci"][place] = _point_and_width(joint, level)
-        found["mean"][here] = sums.center[here] + (a + b)[:, 0, 0] / (2 * rows[0])
-        found["std"][here] = np.sqrt(np.maximum(variance[:, 0, 0] / rows[0], 0.0))
+            shared[place], shared_ci[place] = _point_and_width(joint, level)
+        mean[here] = sums.center[here] + (a + b)[:, 0, 0] / (2 * rows[0])
+        std[here] = np.sqrt(np.maximum(variance[:, 0, 0] / rows[0], 0.0))
 
     _side_by_side(lambda blocks, _: [fill(x) for block in blocks for x in _few(block)], o)
-    return SobolIndices(**({"second": None, "second_ci": None} | found))
+    return SobolIndices(first, first_ci, total, total_ci, shared, shared_ci, mean, std)
 
 
 class SobolStream:

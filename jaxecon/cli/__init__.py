@@ -20,40 +20,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
     except SystemExit as stop:  # argparse has printed its message
         return int(stop.code or 0)
-    code = _code(args)
-    if code and getattr(args, "distributed", None) is not None:
+    try:
+        return _run(args)
+    except (Exception, KeyboardInterrupt) as error:
+        code = _explained(error)
+    if getattr(args, "distributed", None) is not None:
         from jaxecon.cli import processes
 
         processes.leave(code)
     return code
 
 
-def _code(args: argparse.Namespace) -> int:
-    """Run the command that was parsed; errors become sentences and exit codes."""
-    try:
-        return _run(args)
-    except InputError as error:
+def _explained(error: BaseException) -> int:
+    """Say in a sentence what ended the command; returns its exit code."""
+    if isinstance(error, InputError):
         sys.stderr.write(f"jaxecon: {error}\n")
         return 2
-    except KeyboardInterrupt:
+    if isinstance(error, KeyboardInterrupt):
         sys.stderr.write("jaxecon: interrupted; files that were finished are safe, a sweep goes on with --resume\n")
         return 130
-    except BrokenPipeError:  # the reader closed the pipe, as `head` does
+    if isinstance(error, BrokenPipeError):  # the reader closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (JaxeconError, OSError, MemoryError) as error:
+    if isinstance(error, (JaxeconError, OSError, MemoryError)):
         sys.stderr.write(
             f"jaxecon: {str(error) or type(error).__name__}\n  Files that were finished are safe; a sweep goes on with --resume\n"
         )
         return 1
-    except Exception as error:  # a defect, or JAX out of memory: people get a sentence, developers the traceback
-        if os.environ.get("JAXECON_TRACEBACK"):
-            raise
-        sys.stderr.write(
-            f"jaxecon: the computation failed: {type(error).__name__}: {str(error)[:600]}\n"
-            "  Files that were finished are safe; a sweep goes on with --resume. JAXECON_TRACEBACK=1 shows where it failed\n"
-        )
-        return 1
+    # A defect, or JAX out of memory: people get a sentence, developers the traceback.
+    if os.environ.get("JAXECON_TRACEBACK"):
+        raise error
+    sys.stderr.write(
+        f"jaxecon: the computation failed: {type(error).__name__}: {str(error)[:600]}\n"
+        "  Files that were finished are safe; a sweep goes on with --resume. JAXECON_TRACEBACK=1 shows where it failed\n"
+    )
+    return 1
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -49,7 +49,7 @@ def curve(args: argparse.Namespace) -> Result:
 
 def distance(args: argparse.Namespace) -> Result:
     """`jaxecon distance MODEL --of outcome --level x`; exit code 1 without a certified point."""
-    from jaxecon.analysis.nearest import distance_to_threshold
+    from jaxecon.analysis.nearest import VERDICTS, distance_to_threshold
 
     m = load(args.model)
     p, u = read_point(m, args)
@@ -59,7 +59,8 @@ def distance(args: argparse.Namespace) -> Result:
             prior=read_prior(args.prior), samples=args.samples, starts=args.starts, seed=args.seed,
         )  # fmt: skip
     verdict = str(ds.attrs["verdict"])
-    return result_of(m, "distance to the boundary", ds, ["parameter"], [verdict], int(not verdict.startswith("FOUND")))
+    notes = [f"{verdict}: {VERDICTS[verdict]}"]
+    return result_of(m, "distance to the boundary", ds, ["parameter"], notes, int(verdict != "FOUND"))
 
 
 def multiplicity(args: argparse.Namespace) -> Result:

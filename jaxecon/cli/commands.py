@@ -34,7 +34,7 @@ def check(args: argparse.Namespace) -> None:
     if hasattr(args, "values"):
         steps.append(lambda: read_point(m, args))
     if hasattr(args, "axes"):
-        steps.append(lambda: parse_axes(m, args.axes, args.design))
+        steps.append(lambda: parse_axes(m, args.axes, getattr(args, "design", "grid")))
     if hasattr(args, "prior"):
         steps.append(lambda: _refuse(box_of(m, None, read_prior(args.prior))[1]))
     if hasattr(args, "layer"):

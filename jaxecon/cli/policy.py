@@ -4,8 +4,6 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from jaxecon.cli import words
 from jaxecon.cli.arguments import read_point, read_prior
 from jaxecon.cli.datasets import counts_of, result_of
@@ -70,14 +68,9 @@ def optima(args: argparse.Namespace) -> Result:
             m, chosen, draws, starts=args.starts, seed=args.seed, precision="float32" if args.x32 else "float64",
             **_aim(args), **more,
         )  # fmt: skip
-    found = ds.policy.values
-    notes = [f"{len(found)} draws: {counts_of(ds, 'status')}"]
-    for k, name in enumerate(chosen):
-        low, mid, high = (
-            np.nanquantile(found[:, k], (0.05, 0.5, 0.95)) if np.isfinite(found[:, k]).any() else (np.nan,) * 3
-        )
-        notes.append(f"{name}: median {mid:.4g}, 90 % of the worlds in [{low:.4g}, {high:.4g}]")
-    return result_of(m, "best policies", ds, ["draw", "instrument"], notes)
+    notes = [f"{ds.sizes['draw']} draws: {counts_of(ds, 'status')}"]
+    shown = ds[["policy"]].quantile([0.05, 0.5, 0.95], dim="draw").transpose("instrument", "quantile")
+    return result_of(m, "best policies", ds, ["draw", "instrument"], notes, shown=shown)
 
 
 def robust(args: argparse.Namespace) -> Result:
@@ -123,8 +116,8 @@ def plan(args: argparse.Namespace) -> Result:
             m, chosen, args.series, rule=args.rule, discount=args.discount, layer=args.layer, pieces=args.pieces,
             states=words.states(m, args), steps=args.steps, iterations=args.iterations, maximize=not args.minimize, **more,
         )  # fmt: skip
-    gain = float(ds.value) - float(ds.value_given)
-    notes = [f"sum of {args.series}: {float(ds.value):.6g}, gain over the given policy {gain:+.3g}"]
+    change = float(ds.value) - float(ds.value_given)
+    notes = [f"discounted sum of {args.series}: {float(ds.value):.6g}; against the given policy {change:+.3g}"]
     notes.append(f"largest slope left {float(ds.kkt_residual):.1e} of the value per range of an instrument")
     shown = ds[[n for n in ("value", "value_given", "kkt_residual", "plan", "level", "coefficient") if n in ds]]
     return result_of(m, f"plan ({args.rule})", ds, ["time", "instrument"], notes, shown=shown.transpose("time", ...))

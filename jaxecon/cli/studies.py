@@ -9,19 +9,19 @@ Command = Callable[..., argparse.ArgumentParser]
 Group = Callable[[argparse.ArgumentParser], None]
 
 EXAMPLES = {
-    "constrained": "jaxecon constrained rent_seeking --instruments rent_tax,detection --limit rents=:0.2",
+    "constrained": "jaxecon constrained rent_seeking --instruments rent_tax,detection --limit rents=:0.0005",
     "optima": "jaxecon optima rent_seeking --instruments rent_tax --draws 1000",
     "robust": "jaxecon robust rent_seeking --instruments rent_tax,detection --criterion cvar --draws 64",
     "pareto": "jaxecon pareto rent_seeking --instruments rent_tax,detection --objectives welfare,rents:min",
-    "plan": "jaxecon plan rent_seeking --instruments detection --series welfare_path --discount 0.97 --pieces 4",
+    "plan": "jaxecon plan rent_seeking --instruments detection --series welfare --discount 0.97 --pieces 4",
     "complements": "jaxecon complements rent_seeking --instruments rent_tax,manipulation_tax,detection",
     "split": "jaxecon split rent_seeking --instruments rent_tax,manipulation_tax,detection",
-    "slopes": "jaxecon slopes rent_seeking --instruments rent_tax,detection --parameters A,c_r",
-    "threshold": "jaxecon threshold rent_seeking --of transparency --level 0.8 --along A",
-    "curve": "jaxecon curve rent_seeking --of transparency --level 0.8 --x A --y c_r",
-    "distance": "jaxecon distance rent_seeking --of transparency --level 0.8 --moving A,c_r",
+    "slopes": "jaxecon slopes rent_seeking --instruments rent_tax,detection --parameters A,b",
+    "threshold": "jaxecon threshold rent_seeking --of transparency --level 0.998 --along A",
+    "curve": "jaxecon curve rent_seeking --of transparency --level 0.998 --x A --y b",
+    "distance": "jaxecon distance rent_seeking --of transparency --level 0.998 --moving A,b",
     "multiplicity": "jaxecon multiplicity supply_shock beta=0.05:0.2:8",
-    "discover": "jaxecon discover information_pollution study.zarr --target 'welfare < 0'",
+    "discover": "jaxecon discover information_pollution study.zarr --target 'welfare<0'",
     "export": "jaxecon export supply_shock -o problem.json",
 }
 

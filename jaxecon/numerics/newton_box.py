@@ -7,6 +7,7 @@ Newton step leads to needs no more than its gradient to be seen as the end.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -157,7 +158,7 @@ def maximize_each(
         jnp.zeros(n, jnp.int32), jnp.zeros(n, bool) if live is None else ~live, jnp.ones(n, bool),
     )  # fmt: skip
 
-    def blocks_of(look: Callable, chosen: Bool[Array, " n"], state: Climb, fresh: bool | Array = True) -> Climb:
+    def blocks_of(look: Any, chosen: Bool[Array, " n"], state: Climb, fresh: bool | Array = True) -> Climb:
         """One step of the chosen cells."""
         order = jnp.argsort(~chosen, stable=True)
         left = jnp.sum(chosen)
@@ -176,18 +177,21 @@ def maximize_each(
         start = (jnp.zeros((), jnp.int32), state)
         return lax.while_loop(lambda carry: carry[0] * size < left, one, start)[1]
 
-    def by_differences(kind: Array, state: Climb) -> Climb:
-        exact = kind == 0
-        points = jnp.where(exact, k + 1, 1)
-        chosen = ~state.done & (state.exact == exact)
-        return blocks_of(lambda z, a: differences(lambda x: slopes(x, a), z, points), chosen, state, exact)  # pyright: ignore
+    cheap: Any = slopes
 
     def round_of(state: Climb) -> Climb:
-        if look is None:
-            return lax.fori_loop(0, 2, by_differences, state)
-        if slopes is None:
+        if cheap is None:
             return blocks_of(look, ~state.done, state)
-        state = blocks_of(look, ~state.done & state.exact, state)
-        return blocks_of(lambda z, a: (*slopes(z, a), None), ~state.done & ~state.exact, state)
+        if look is not None:
+            state = blocks_of(look, ~state.done & state.exact, state)
+            return blocks_of(lambda z, a: (*cheap(z, a), None), ~state.done & ~state.exact, state)
+
+        def by_differences(kind: Array, state: Climb) -> Climb:
+            exact = kind == 0
+            points = jnp.where(exact, k + 1, 1)
+            chosen = ~state.done & (state.exact == exact)
+            return blocks_of(lambda z, a: differences(lambda x: cheap(x, a), z, points), chosen, state, exact)
+
+        return lax.fori_loop(0, 2, by_differences, state)
 
     return lax.while_loop(lambda s: ~jnp.all(s.done), round_of, state)

@@ -124,13 +124,12 @@ def read_claims(model: Model) -> list[ClaimRow]:
 def parse_fit(text: str) -> FitRecord:
     """A stored fit from its TOML."""
     data = tomllib.loads(text)
-    found = {**data["fit"], **data["identification"]}
-    return FitRecord(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in found.items() if k != "basins"},
-        basins=tuple((float(a), float(b)) for a, b in found["basins"]),
-        parameters=tuple(FreeParameter(**x) for x in data["parameter"]),
-        moments=tuple(MomentRow(**x) for x in data["moment"]),
-    )
+    found: dict[str, Any] = {**data["fit"], **data["identification"]}
+    found["singular_values"] = tuple(found["singular_values"])
+    found["basins"] = tuple((float(a), float(b)) for a, b in found["basins"])
+    found["parameters"] = tuple(FreeParameter(**x) for x in data["parameter"])
+    found["moments"] = tuple(MomentRow(**x) for x in data["moment"])
+    return FitRecord(**found)
 
 
 IDENTIFICATION = ("rank", "singular_values", "weakest", "shifts")
