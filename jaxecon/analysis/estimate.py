@@ -21,8 +21,8 @@ from jaxecon.core.results import provenance, settings
 
 Method = Literal["gmm", "smm", "ml"]
 Weight = Literal["optimal", "diagonal", "identity"]
-# Starts of one block: what an interrupted run has to do again.
-BLOCK = 256
+# Starts that descend at once, and the most that an interrupted run has to do again.
+BLOCK = 1024
 # Minima that are followed to round-off, and those of them at one distance. Ends this near in shares of the ranges, and in the
 # distance, go to one minimum; minima at one distance up to LEVEL are one basin.
 MINIMA, AT_ONE_LEVEL, NEAR, SAME, LEVEL = 16, 2, 0.02, 1e-3, 1e-6
