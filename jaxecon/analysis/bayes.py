@@ -47,7 +47,6 @@ def chain(options: Nuts, density: Density, start: Array, key: PRNGKeyArray) -> t
     state = init(
         start, options.warmup, dense_mass=True, target_accept_prob=options.target_accept, max_tree_depth=options.depth, rng_key=key
     )  # fmt: skip
-    state = jax.lax.fori_loop(0, options.warmup, lambda _, s: step(s), state)
 
     def record(state: Any, _: None) -> tuple[Any, Any]:
         state = step(state)
@@ -57,7 +56,9 @@ def chain(options: Nuts, density: Density, start: Array, key: PRNGKeyArray) -> t
         }  # fmt: skip
         return state, (state.z, found)
 
-    state, (z, found) = jax.lax.scan(record, state, None, length=options.draws)
+    # Warmup and draws in one loop: the model is compiled once less.
+    state, rows = jax.lax.scan(record, state, None, length=options.warmup + options.draws)
+    z, found = jax.tree.map(lambda x: x[options.warmup :], rows)
     found["step_size"] = jnp.full(options.draws, state.adapt_state.step_size)
     return jax.vmap(density.to_theta)(z), found
 
