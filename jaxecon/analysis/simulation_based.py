@@ -142,12 +142,11 @@ def approximate_posterior(
     at = (np.random.default_rng(seed).random() + np.arange(particles)) / particles
     rows = np.searchsorted(np.cumsum(w / w.sum()), at).clip(0, len(w) - 1)
     theta = frame[list(problem.names)].to_numpy(float)[rows]
-    moments, _ = problem.rows(theta, smooth=False)
     record = {
         "exact": exact, "reached": bool(last <= (1.0 if exact else tolerance) + 1e-12), "threshold": last,
         "simulations": int(sum(s["simulations"] for s in steps)), "effective": float(w.sum() ** 2 / np.sum(w**2)),
     }  # fmt: skip
-    return Posterior(problem, prior, "abc", int(seed), theta[None], moments[None], {}, steps=steps, record=record)
+    return Posterior(problem, prior, "abc", int(seed), theta[None], {}, steps=steps, record=record)
 
 
 def _distance(names: list[str]) -> Any:
