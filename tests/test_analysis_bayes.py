@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from calibrations import CROWD, LINEAR, exact_posterior, linear_problem, market_problem, targets
+from calibrations import CROWD, LINEAR, MATRIX, exact_posterior, linear_problem, market_problem, targets
 from scipy import stats
 
 from jaxecon import InputError
@@ -42,7 +42,7 @@ def test_nuts_finds_a_gaussian_posterior(linear):
     exact = cov / np.sqrt(np.outer(np.diag(cov), np.diag(cov)))
     np.testing.assert_allclose(drawn, exact, atol=0.1)
     assert linear.verdict == "converged" and linear.divergences == 0
-    np.testing.assert_allclose(linear.moments[0], linear.problem.rows(linear.draws[0])[0])
+    np.testing.assert_allclose(linear.moments[1, 5], MATRIX @ linear.draws[1, 5], atol=1e-12)
 
 
 def test_the_same_arguments_give_the_same_numbers(linear):
@@ -201,15 +201,23 @@ def test_discrete_agents_by_simulation_alone():
 def test_simulation_alone_on_linear_moments():
     problem = linear_problem(free=("x",), moments=("m0", "m2"))
     state = np.random.get_state()[1].copy()
-    posterior = approximate_posterior(problem, particles=100, populations=6)
+    posterior = approximate_posterior(problem, particles=60, populations=5)
     assert np.array_equal(np.random.get_state()[1], state)
     mean, cov = exact_posterior(problem)
     sd = float(np.sqrt(cov[0, 0]))
     assert posterior.record["reached"]
     assert posterior.theta.mean() == pytest.approx(float(mean[0]), abs=5 * sd / np.sqrt(posterior.record["effective"]))
-    assert posterior.theta.std() == pytest.approx(sd, rel=0.35)
-    again = approximate_posterior(problem, particles=100, populations=6)
-    np.testing.assert_array_equal(posterior.draws, again.draws)
+    assert posterior.theta.std() == pytest.approx(sd, rel=0.4)
+
+
+@pytest.mark.slow
+def test_simulation_alone_at_a_distance_and_again():
+    """Below a distance the draws spread more than the posterior; the same arguments give the same draws."""
+    problem = linear_problem(free=("x",), moments=("m0", "m2"))
+    one, two = (approximate_posterior(problem, particles=60, populations=3, exact=False) for _ in range(2))
+    np.testing.assert_array_equal(one.draws, two.draws)
+    assert not one.record["reached"] and one.steps[2]["threshold"] < one.steps[0]["threshold"]
+    assert one.theta.std() > np.sqrt(exact_posterior(problem)[1][0, 0])
 
 
 @pytest.mark.slow

@@ -168,7 +168,7 @@ def points_at_once(response: Response, p: Any, u: Any, memory: int | None = None
         stats = jax.local_devices()[0].memory_stats() or {}
         if "bytes_limit" not in stats:
             return CHUNK
-        memory = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+        memory = int(stats["bytes_limit"]) - int(stats.get("bytes_in_use", 0))
     program = (response, p_dtype(p, u), jax.tree.structure((p, u)), given)
     if program not in _FITTING:
         with precision_of(p):

@@ -16,6 +16,7 @@ from jaxecon.analysis.density import Density, Prior, density_of, prior_of
 from jaxecon.analysis.designs import Progress, count_problems, seed_problems
 from jaxecon.analysis.moment_problem import MomentProblem
 from jaxecon.analysis.posterior import Posterior
+from jaxecon.core.compiling import wide_jit
 from jaxecon.core.errors import InputError, name_problems
 from jaxecon.core.optional import optional_module
 
@@ -47,7 +48,6 @@ def chain(options: Nuts, density: Density, start: Array, key: PRNGKeyArray) -> t
     state = init(
         start, options.warmup, dense_mass=True, target_accept_prob=options.target_accept, max_tree_depth=options.depth, rng_key=key
     )  # fmt: skip
-    state = jax.lax.fori_loop(0, options.warmup, lambda _, s: step(s), state)
 
     def record(state: Any, _: None) -> tuple[Any, Any]:
         state = step(state)
@@ -57,12 +57,14 @@ def chain(options: Nuts, density: Density, start: Array, key: PRNGKeyArray) -> t
         }  # fmt: skip
         return state, (state.z, found)
 
-    state, (z, found) = jax.lax.scan(record, state, None, length=options.draws)
+    # Warmup and draws in one loop: the model is compiled once less.
+    state, rows = jax.lax.scan(record, state, None, length=options.warmup + options.draws)
+    z, found = jax.tree.map(lambda x: x[options.warmup :], rows)
     found["step_size"] = jnp.full(options.draws, state.adapt_state.step_size)
     return jax.vmap(density.to_theta)(z), found
 
 
-_chain = eqx.filter_jit(chain)
+_chain = wide_jit(chain)
 
 
 def side_by_side() -> int:
@@ -219,23 +221,12 @@ def sample_posterior(
         if method == "nuts":
             options = Nuts(int(warmup), int(draws), float(target_accept), 10)
             theta, found = _nuts(problem, prior, options, int(chains), int(seed), progress)
-            return _posterior(problem, prior, method, seed, theta, found, record | {"warmup": warmup})
+            return Posterior(problem, prior, method, int(seed), theta, found, record=record | {"warmup": int(warmup)})
         density, runs = density_of(problem, prior), []
         for i in range(chains):
             runs.append(_smc_run(problem, prior, density, int(draws), i, int(seed)))
             if progress is not None:
                 progress(i + 1, chains, {"runs": i + 1})
     theta, evidence, steps = (list(x) for x in zip(*runs, strict=True))
-    made = _posterior(problem, prior, method, seed, np.stack(theta), {}, record)
-    return dataclasses.replace(made, log_evidence=np.array(evidence), steps=tuple(s for part in steps for s in part))
-
-
-def _posterior(
-    problem: MomentProblem, prior: Prior, method: str, seed: int, theta: np.ndarray, found: dict[str, Any],
-    record: dict[str, Any],
-) -> Posterior:  # fmt: skip
-    chains, n, k = theta.shape
-    moments, _ = problem.rows(theta.reshape(-1, k))
-    return Posterior(
-        problem, prior, method, int(seed), theta, moments.reshape(chains, n, -1), dict(found), record=record
-    )
+    flat = tuple(s for part in steps for s in part)
+    return Posterior(problem, prior, method, int(seed), np.stack(theta), {}, np.array(evidence), flat, record)

@@ -1,6 +1,7 @@
 """What a sampler found: draws of the posterior with diagnostics, as a table and as ArviZ InferenceData."""
 
 import dataclasses
+import functools
 import warnings
 from typing import Any
 
@@ -31,8 +32,9 @@ class Posterior:
     **Attributes** (c chains, n draws each, k parameters, m moments)
 
     - `problem`, `prior`, `method`, `seed`; `draws` [c, n, k] in the units of the parameters.
-    - `moments` [c, n, m]: of the model at the draws (NaN where the method does not evaluate them); `statistics`: by name
-      `[c, n]`, e.g. `lp` (log posterior density of theta, up to a constant for `abc`), `diverging`, `acceptance_rate`, `n_steps`.
+    - `moments` [c, n, m]: of the model at the draws, computed when asked for (of `abc`: by the discrete rule, in one run of
+      agents that all draws share).
+    - `statistics`: by name `[c, n]`: `lp` (log posterior density of the unbounded z), `diverging`, `acceptance_rate`, `n_steps`, ...
     - `log_evidence`: logarithm of the marginal likelihood, one a run, of `smc`; `steps`: `smc` and `abc`, what each stage did.
     - `record`: options of the run.
     """
@@ -42,7 +44,6 @@ class Posterior:
     method: str
     seed: int
     draws: np.ndarray
-    moments: np.ndarray
     statistics: dict[str, np.ndarray]
     log_evidence: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     steps: tuple[dict[str, Any], ...] = ()
@@ -56,6 +57,11 @@ class Posterior:
     def theta(self) -> np.ndarray:
         """All draws, `[c * n, k]`, chain after chain."""
         return self.draws.reshape(-1, len(self.names))
+
+    @functools.cached_property
+    def moments(self) -> np.ndarray:
+        found, _ = self.problem.rows(self.theta, smooth=self.method != "abc")
+        return found.reshape(*self.draws.shape[:2], -1)
 
     @property
     def divergences(self) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -123,9 +124,10 @@ def approximate_posterior(
         }
     else:
         options |= {"distance_function": _distance(names), "eps": package.QuantileEpsilon(alpha=0.5)}
-    with _seeded(int(seed)):
+    # A file of its own: pyABC closes databases on disk only.
+    with _seeded(int(seed)), tempfile.TemporaryDirectory() as folder:
         run = package.ABCSMC(simulate, _distribution(prior), **options)
-        run.new("sqlite://", dict.fromkeys(names, 0.0))
+        run.new(package.create_sqlite_db_id(dir_=folder), dict.fromkeys(names, 0.0))
         history = run.run(minimum_epsilon=1.0 if exact else float(tolerance), max_nr_populations=int(populations))
         frame, weights = history.get_distribution(t=history.max_t)
         stages = history.get_all_populations()
@@ -140,12 +142,11 @@ def approximate_posterior(
     at = (np.random.default_rng(seed).random() + np.arange(particles)) / particles
     rows = np.searchsorted(np.cumsum(w / w.sum()), at).clip(0, len(w) - 1)
     theta = frame[list(problem.names)].to_numpy(float)[rows]
-    moments, _ = problem.rows(theta, smooth=False)
     record = {
         "exact": exact, "reached": bool(last <= (1.0 if exact else tolerance) + 1e-12), "threshold": last,
         "simulations": int(sum(s["simulations"] for s in steps)), "effective": float(w.sum() ** 2 / np.sum(w**2)),
     }  # fmt: skip
-    return Posterior(problem, prior, "abc", int(seed), theta[None], moments[None], {}, steps=steps, record=record)
+    return Posterior(problem, prior, "abc", int(seed), theta[None], {}, steps=steps, record=record)
 
 
 def _distance(names: list[str]) -> Any:
