@@ -48,7 +48,8 @@ import numpy as np
 folder, out, devices, hosts, host, port = sys.argv[1:]
 sys.path.insert(0, folder)
 if int(hosts) > 1:
-    jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=int(hosts), process_id=int(host))
+    jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=int(hosts), process_id=int(host),
+                               heartbeat_timeout_seconds=600)
 from pigou import MODEL
 from jaxecon import claims, constrained_optimum, optimal_policies, optimize, sensitivity
 assert jax.local_device_count() == int(devices) and jax.process_count() == int(hosts)
