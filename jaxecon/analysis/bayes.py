@@ -65,6 +65,11 @@ def chain(options: Nuts, density: Density, start: Array, key: PRNGKeyArray) -> t
 _chain = eqx.filter_jit(chain)
 
 
+def side_by_side() -> int:
+    """Chains that run at once: a compiled chain keeps one core of a CPU busy and holds no lock of Python."""
+    return min(os.cpu_count() or 1, 2) if jax.default_backend() == "cpu" else 1
+
+
 def starts_of(problem: MomentProblem, prior: Prior, chains: int, seed: int) -> np.ndarray:
     """Where chains start, unbounded `[c, k]`: each at the most likely of its own draws of the prior, among those that solve."""
     drawn = prior.sample(chains * CANDIDATES, seed)
@@ -104,7 +109,7 @@ def _nuts(
 
     # The first alone, lest two threads compile the same.
     parts = [run(0)]
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 2) if jax.default_backend() == "cpu" else 1) as pool:
+    with ThreadPoolExecutor(side_by_side()) as pool:
         parts += pool.map(run, range(1, chains))
     return jax.tree.map(lambda *x: np.stack(x), *parts)
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxecon.analysis.batch import chunks_of
 from jaxecon.analysis.designs import Progress, count_problems, prior_draws, replace, seed_problems
 from jaxecon.analysis.inference import Inference, infer
-from jaxecon.analysis.least_squares import COARSE, FINE, Distance, Ends, Look, Stop, descend
+from jaxecon.analysis.least_squares import COARSE, FINE, Distance, Ends, descend
 from jaxecon.analysis.moment_problem import MomentProblem
 from jaxecon.core.errors import InputError, JaxeconError
 from jaxecon.core.model import Model
@@ -25,9 +25,10 @@ Weight = Literal["optimal", "diagonal", "identity"]
 BLOCK = 256
 # Minima that are followed to round-off, and those of them at one distance. Ends this near in shares of the ranges, and in the
 # distance, go to one minimum; minima at one distance up to LEVEL are one basin.
-MINIMA, AT_ONE_LEVEL, NEAR, SAME, LEVEL = 12, 3, 0.02, 1e-3, 1e-6
-# Seeds by which the variance of a simulated moment is measured, and passes of simulated moments over their weights.
-NOISE_SEEDS, PASSES = 64, 2
+MINIMA, AT_ONE_LEVEL, NEAR, SAME, LEVEL = 16, 2, 0.02, 1e-3, 1e-6
+# Seeds by which the variance of a simulated moment is measured; corrections of smooth by discrete moments, and the step, as a
+# share of the ranges, at which they end.
+NOISE_SEEDS, PASSES, SETTLED = 64, 8, 1e-4
 
 
 class Saved(Protocol):
@@ -55,13 +56,14 @@ class Basin:
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """What the starts found: basins, best first; shares of starts that failed at once, or ended in none of the basins; failures by
-    reason."""
+    """What the starts found: basins, best first; shares of starts that failed at once, that came to rest in none of the basins, or that
+    were still moving when their steps were spent (along a kink of the moments, say); failures by reason."""
 
     starts: int
     basins: tuple[Basin, ...]
     failed: float
     elsewhere: float
+    unsettled: float
     reasons: dict[str, int]
     mean_steps: float
 
@@ -169,7 +171,7 @@ def starting_points(problem: MomentProblem, starts: int, seed: int) -> np.ndarra
 
 
 def search(
-    problem: MomentProblem, distance: Distance, look: Look, starts: np.ndarray, *, block: int = BLOCK,
+    problem: MomentProblem, distance: Distance, starts: np.ndarray, *, block: int = BLOCK,
     saved: Saved | None = None, progress: Progress | None = None,
 ) -> Ends:  # fmt: skip
     """All starts to the vicinity of their minima, a block at a time; blocks that `saved` knows are not done again."""
@@ -177,7 +179,7 @@ def search(
     for number, start, stop in chunks_of(len(starts), block):
         ends = saved.get(number) if saved is not None else None
         if ends is None:
-            ends = descend(distance, look, starts[start:stop], COARSE)
+            ends = descend(distance, problem.look, starts[start:stop], COARSE)
             if saved is not None:
                 saved.put(number, ends)
         parts.append(ends)
@@ -187,9 +189,7 @@ def search(
     return Ends.joined(parts)
 
 
-def minima(
-    problem: MomentProblem, distance: Distance, look: Look, ends: Ends, stop: Stop = FINE
-) -> tuple[Ends, Search]:
+def minima(problem: MomentProblem, distance: Distance, ends: Ends) -> tuple[Ends, Search]:
     """The distinct minima among the ends of all starts, followed to round-off, best first; and the report of the starts."""
     solved = np.flatnonzero(np.isfinite(ends.value))
     if not len(solved):
@@ -198,7 +198,7 @@ def minima(
             "ranges of the free parameters, or try one start with `MomentProblem.rows`"
         )
     chosen = _apart(distance, ends, solved)
-    found = descend(distance, look, ends.theta[chosen], stop)
+    found = descend(distance, problem.look, ends.theta[chosen], FINE)
     found = found.take(np.argsort(found.value, kind="stable"))
     # One basin a level of the distance; an end belongs to the level that it has reached.
     first = [0]
@@ -215,17 +215,18 @@ def minima(
         extent = float(np.max(np.ptp(mine, axis=0))) if len(mine) else 0.0
         basins.append(Basin(found.theta[j], float(levels[j]), float(found.gradient[j]), len(mine) / n, extent))
     return found, Search(
-        n, tuple(basins), 1 - len(solved) / n, float(np.sum(home < 0) / n), _reasons(problem.model, ends.status),
-        float(np.mean(ends.steps)),
+        n, tuple(basins), 1 - len(solved) / n, float(np.sum((home < 0) & ends.rests[solved]) / n),
+        float(np.sum((home < 0) & ~ends.rests[solved]) / n), _reasons(problem.model, ends.status), float(np.mean(ends.steps)),
     )  # fmt: skip
 
 
 def _apart(distance: Distance, ends: Ends, solved: np.ndarray) -> list[int]:
-    """Ends that may be different minima, best first: a few at each level of the distance."""
+    """Ends that may be different minima, best first: the best of all, and of those at rest a few at each level of the distance."""
     x = (ends.theta - distance.lo) / (distance.hi - distance.lo)
-    chosen: list[int] = []
-    for i in solved[np.argsort(ends.value[solved], kind="stable")]:
-        level = [j for j in chosen if ends.value[i] - ends.value[j] <= SAME * (1 + ends.value[j])]
+    order = solved[np.argsort(ends.value[solved], kind="stable")]
+    chosen = [int(order[0])]
+    for i in order[ends.rests[order]]:
+        level = [j for j in chosen if abs(ends.value[i] - ends.value[j]) <= SAME * (1 + ends.value[j])]
         far = all(np.max(np.abs(x[i] - x[j])) > NEAR for j in level)
         if far and len(level) < AT_ONE_LEVEL and len(chosen) < MINIMA:
             chosen.append(int(i))
@@ -246,6 +247,38 @@ def simulation_covariance(problem: MomentProblem, theta: np.ndarray, seeds: int 
     return np.cov(runs, rowvar=False).reshape((len(problem.observed),) * 2)
 
 
+def simulated(problem: MomentProblem, found: Ends, weight: Any) -> tuple[Ends, np.ndarray, np.ndarray, dict[str, Any]]:
+    r"""From the minimum of the smooth moments to that of the discrete ones: `found` corrected, covariance, weight, and what was left.
+
+    $$ \theta_{j+1} = \arg\min Q(m_s(\theta) + m_d(\theta_j) - m_s(\theta_j)) $$
+
+    with the same random numbers throughout: at the fixed point the moments are the discrete ones and the slopes the smooth ones. The
+    covariance of the evidence gains that of the simulation over the number of runs, measured at the current point: with data as
+    noisy as one run this is the textbook factor 1 + 1/S. A fixed point need not exist; the step that is left is reported.
+    """
+    width, step = problem.hi - problem.lo, np.inf
+    covariance, (matrix, _, _) = problem.covariance, weight_of(weight, problem.covariance)
+    found = found.take([0])
+    for _ in range(PASSES):
+        gap = problem.rows(found.theta, smooth=False)[0] - problem.rows(found.theta)[0]
+        covariance = problem.covariance + simulation_covariance(problem, found.theta[0]) / problem.seeds
+        matrix, _, _ = weight_of(weight, covariance)
+
+        def look(theta: np.ndarray, gap: np.ndarray = gap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            moments, jacobian, status = problem.look(theta)
+            return moments + gap, jacobian, status
+
+        before = found.theta[0]
+        found = descend(_distance(problem, matrix), look, found.theta, FINE)
+        step = float(np.max(np.abs(found.theta[0] - before) / width))
+        if step <= SETTLED:
+            break
+    discrete = problem.rows(found.theta, smooth=False)[0]
+    value = _distance(problem, matrix).value(discrete)
+    found = dataclasses.replace(found, moments=discrete, value=value)
+    return found, covariance, matrix, {"correction_step": step}
+
+
 def estimate(
     problem: MomentProblem,
     *,
@@ -256,7 +289,6 @@ def estimate(
     progress: Progress | None = None,
     block: int = BLOCK,
     saved: Saved | None = None,
-    look: Look | None = None,
 ) -> Estimate:
     """Parameters that minimize the weighted distance of the moments from the evidence.
 
@@ -265,10 +297,9 @@ def estimate(
     - `weight`: `optimal` (inverse covariance of the evidence; of simulated moments with the noise of the simulation), `diagonal`,
       `identity`, or a symmetric positive definite matrix `[m, m]`.
     - `starts`, `seed`: scrambled Sobol points of the box that respect the order restrictions; the first is the given point.
-    - `method`: `gmm`; `smm` adds the noise of the simulation to the covariance, measured at a first estimate (the two are the same
-      without agents); `ml` takes the targets as observations with Gaussian errors: the weight must be optimal.
+    - `method`: `gmm`; `smm`: see `simulated`, the same without agents; `ml` takes the targets as observations with Gaussian errors, so
+      that the weight must be optimal.
     - `progress(done, starts, {...})`; `block`, `saved`: starts of one block and where blocks that are done are kept.
-    - `look`: replaces `problem.look`, e.g. by smooth moments that are corrected by the discrete ones.
 
     Levenberg-Marquardt over all starts at once (`least_squares`); the distinct minima are followed to round-off. Raises `InputError`
     with all problems, `JaxeconError` if no start is solved.
@@ -282,20 +313,14 @@ def estimate(
         problems.append("method 'ml' weighs by the likelihood; leave weight at 'optimal', or choose method 'gmm'")
     if problems:
         raise InputError(problems, f"the estimate of {problem.model.name}")
-    look = look or problem.look
-    covariance = problem.covariance
+    covariance, corrected = problem.covariance, {}
     distance = _distance(problem, matrix)
     ends = search(
-        problem, distance, look, starting_points(problem, starts, seed), block=block, saved=saved, progress=progress
+        problem, distance, starting_points(problem, starts, seed), block=block, saved=saved, progress=progress
     )
-    found, report = minima(problem, distance, look, ends)
+    found, report = minima(problem, distance, ends)
     if method == "smm" and problem.map.cost == "agents":
-        for _ in range(PASSES):
-            # With data as noisy as one run this is the textbook factor 1 + 1/S.
-            covariance = problem.covariance + simulation_covariance(problem, found.theta[0]) / problem.seeds
-            matrix, weighting, _ = weight_of(weight, covariance)
-            distance = _distance(problem, matrix)
-            found, _ = minima(problem, distance, look, descend(distance, look, found.theta, FINE))
+        found, covariance, matrix, corrected = simulated(problem, found, weight)
     theta = found.theta[0]
     at_bound = tuple("lo" if t <= a else "hi" if t >= b else "" for t, a, b in zip(theta, problem.lo, problem.hi))
     held = np.array([bool(x) for x in at_bound])
@@ -303,7 +328,7 @@ def estimate(
     inference = infer(found.jacobian[0], matrix, covariance, gap, held, problem.hi - problem.lo)
     record = provenance(
         problem.model, seed=seed, method=method, weighting=weighting, starts=starts, block=block, moment_seeds=problem.seeds,
-        moment_seed=problem.seed, params=settings(problem.p), policy=settings(problem.u),
+        moment_seed=problem.seed, params=settings(problem.p), policy=settings(problem.u), **corrected,
     )  # fmt: skip
     return Estimate(
         problem, method, weighting, matrix, theta, found.moments[0], found.jacobian[0], float(found.value[0]),

@@ -81,7 +81,7 @@ class Inference:
         by_share = slopes * self.width
         size = np.linalg.norm(by_share, axis=1, keepdims=True)
         loads = np.any(np.abs(by_share @ self.lost) > ALONG * size, axis=1)
-        return np.where(loads[:, None] | loads[None, :], np.nan, found)
+        return np.where(np.logical_or.outer(loads, loads), np.nan, found)
 
 
 def infer(

@@ -22,6 +22,7 @@ from jaxecon.models.content_platform.equilibrium import (
     equilibrium,
     identities,
     outcomes,
+    restart,
     starts,
 )  # fmt: skip
 from jaxecon.models.content_platform.moments import MOMENT_GROUPS
@@ -47,6 +48,7 @@ MODEL = Model(
     regimes=REGIMES,
     moments=MOMENT_GROUPS,
     starts=starts,
+    restart=restart,
     studies=STUDIES,
     block=64,
 )

@@ -1,0 +1,121 @@
+"""Blocks of starts on disk: each is written beside its place, then moved there, so that a kill at any moment loses at most one."""
+
+import dataclasses
+import errno
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import jaxecon
+from jaxecon.analysis.least_squares import Ends
+from jaxecon.analysis.store import StoreError
+from jaxecon.core.errors import InputError
+
+FORMAT = "jaxecon calibration 1"
+# Bytes of the checksum that precedes a block.
+DIGEST = 32
+
+
+def code_hash() -> str:
+    """Hash of the source files of the package: a calibration does not go on with other equations or another search."""
+    folder, digest = Path(jaxecon.__file__).parent, hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """What the numbers depend on besides the study."""
+    return {"jaxecon": jaxecon.__version__, "jax": jax.__version__, "numpy": np.__version__, "code": code_hash()}
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file in full or not at all; raises `StoreError` if the disk refuses."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
+        raise StoreError(
+            f"{path} could not be written: {why}. Blocks that are done are safe; mend the cause and go on with --resume"
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """The blocks of one study in a folder; what `estimate(saved=...)` asks."""
+
+    folder: Path
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"block-{number:05d}.npz"
+
+    def get(self, number: int) -> Ends | None:
+        """A block that is done, or None; raises `StoreError` if it is damaged."""
+        path = self._path(number)
+        if not path.exists():
+            return None
+        content = path.read_bytes()
+        if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
+            raise StoreError(
+                f"{path} is damaged: its checksum differs. Remove that file and go on with --resume; the other blocks are kept"
+            )
+        with np.load(io.BytesIO(content[DIGEST:]), allow_pickle=False) as found:
+            return Ends(**{f.name: found[f.name] for f in dataclasses.fields(Ends)})
+
+    def put(self, number: int, ends: Ends) -> None:
+        """Keep a block."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **{f.name: getattr(ends, f.name) for f in dataclasses.fields(ends)})
+        content = buffer.getvalue()
+        write_atomically(self._path(number), hashlib.sha256(content).digest() + content)
+
+    def done(self) -> int:
+        """Blocks that are there."""
+        return len(list(self.folder.glob("block-*.npz")))
+
+
+def open_blocks(folder: Path, study: dict[str, Any], resume: bool) -> Blocks:
+    """The blocks of a study under `folder`; raises `InputError` if the folder holds another study, or this one and `resume` is false."""
+    place, manifest = folder / "checkpoint", folder / "checkpoint" / "manifest.json"
+    what = f"the folder {folder}"
+    if manifest.exists():
+        try:
+            found = json.loads(manifest.read_text(encoding="utf-8"))
+            old = found["study"] if found["format"] == FORMAT else None
+        except (OSError, ValueError, KeyError, TypeError):
+            old = None
+        if old is None:
+            raise InputError([f"{manifest} is no manifest of this version; choose another folder, or remove it"], what)
+        if not resume:
+            raise InputError(
+                [f"{folder} holds a calibration; pass --resume to go on with it, or choose another folder"], what
+            )
+        causes = [
+            f"{key} is {old.get(key)!r} there and {study.get(key)!r} here"
+            for key in sorted(old.keys() | study.keys())
+            if old.get(key) != study.get(key)
+        ]
+        if causes:
+            raise InputError([f"{folder} holds another calibration: {c}; choose another folder" for c in causes], what)
+        return Blocks(place)
+    if folder.exists() and (not folder.is_dir() or any(x.name != "checkpoint" for x in folder.iterdir())):
+        raise InputError([f"{folder} is there and holds no calibration; choose another folder"], what)
+    try:
+        write_atomically(
+            manifest, (json.dumps({"format": FORMAT, "study": study}, indent=1, sort_keys=True) + "\n").encode()
+        )
+    except StoreError as error:
+        raise InputError([f"{error}"], what) from None
+    return Blocks(place)
