@@ -93,9 +93,9 @@ def verdict(r: FitRecord) -> str:
         words += f" on {r.dof} degrees of freedom, p = {r.p_value:.2g}: "
         words += "the data reject the model with these parameters free." if r.p_value < REJECTED else "not rejected."
     elif missed:
-        words += " with as many parameters as moments: no values in the ranges meet them."
+        words += " with no fewer parameters than moments: no values in the ranges meet them."
     else:
-        words += " with as many parameters as moments: they are met, which tests nothing."
+        words += " with no fewer parameters than moments: they are met, which tests nothing."
     if missed:
         names = ", ".join(
             f"{m.target.replace('_', ' ')} ({m.error:+.1f})" for m in sorted(missed, key=lambda m: -abs(m.error))
@@ -118,10 +118,13 @@ def identification(r: FitRecord) -> str:
         f"{k} {v:+.2f}" for k, v in sorted(r.weakest.items(), key=lambda x: -abs(x[1])) if abs(v) >= 0.05
     )
     smallest = r.singular_values[-1]
-    if r.rank < len(r.parameters):
+    lost = len(r.parameters) - r.rank
+    if lost == 1:
         words += (
             f" Not identified: moving along ({weights}) changes no moment, so these estimates are one point of a line."
         )
+    elif lost:
+        words += f" Not identified: {lost} combinations of parameters change no moment, one of them ({weights})."
     elif smallest < OPEN:
         words += f" Hardly identified: moving across the ranges along ({weights}) changes the moments by {smallest:.2g} standard errors."
     else:
