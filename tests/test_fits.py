@@ -106,6 +106,7 @@ def test_the_page_says_what_is_missed_rejected_and_not_identified():
     words = verdict(r)
     assert "the data reject" in words and "told (+4.0)" in words and "c (hi)" in words
     assert "not rejected" in verdict(_record(p_value=0.4))
+    assert "kink" in verdict(_record(gradient=1.0)) and "kink" not in verdict(r)
     fine = dataclasses.replace(r.moments[0], model=3.0)
     assert "tests nothing" in verdict(_record(dof=0, p_value=math.nan, moments=(fine,)))
     assert "no values in the ranges" in verdict(_record(dof=0, p_value=math.nan))

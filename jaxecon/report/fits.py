@@ -7,8 +7,9 @@ from jaxecon.report.fit_records import ClaimRow, FitRecord, MomentRow, read_clai
 from jaxecon.report.page import folded, heading, paragraph, table
 from jaxecon.report.study import ModelStudy
 
-# A moment is missed from so many standard errors on; a fit is rejected, and a combination of parameters is left open, below.
-MISSED, REJECTED, OPEN = 2.0, 0.05, 1.0
+# A moment is missed from so many standard errors on; a fit is rejected, and a combination of parameters is left open, below. A projected
+# gradient of more than this share of the distance is none of a minimum.
+MISSED, REJECTED, OPEN, STOPPED = 2.0, 0.05, 1.0, 1e-4
 
 
 def calibration(s: ModelStudy) -> str:
@@ -101,6 +102,8 @@ def verdict(r: FitRecord) -> str:
             f"{m.target.replace('_', ' ')} ({m.error:+.1f})" for m in sorted(missed, key=lambda m: -abs(m.error))
         )
         words += f" Missed by more than {MISSED:g} standard errors: {names}."
+    if r.gradient > STOPPED * (1 + r.value):
+        words += " The search ends at a kink or a jump of the model, where the slope does not vanish: standard errors are not to be trusted."
     at_bound = [f"{p.name} ({p.at_bound})" for p in r.parameters if p.at_bound]
     return words + (f" At the end of its range: {', '.join(at_bound)}." if at_bound else "")
 
