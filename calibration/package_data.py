@@ -16,11 +16,12 @@ import numpy as np
 from jaxecon.analysis.claims import claims
 from jaxecon.analysis.estimate import Estimate, estimate
 from jaxecon.analysis.identification import Identification, identify
-from jaxecon.analysis.moment_problem import MomentProblem, group_of, moment_problem
+from jaxecon.analysis.moment_problem import MomentMap, MomentProblem, Reading, group_of, moment_problem
 from jaxecon.analysis.targets import FitSpec, Target, Targets, read_targets
 from jaxecon.cli.cache import use_compilation_cache
 from jaxecon.core.discovery import load, models
-from jaxecon.core.inputs import set_names
+from jaxecon.core.fields import fields_of
+from jaxecon.core.inputs import load_set, set_names
 from jaxecon.core.model import COSTS, Model
 from jaxecon.report.fit_records import (
     ClaimRow,
@@ -111,6 +112,48 @@ def run_fit(model: Model, name: str, *, starts: int | None = None, seeds: int = 
     return record_of(model, targets, fit, found, identify(problem, found.theta, found.weight))
 
 
+def run_set(model: Model, name: str, fit: str, *, seeds: int = 200, slopes: int = 8) -> FitRecord:
+    """A named set that was found by a search over more parameters than there are moments, against the targets of a fit.
+
+    Moments are means of `seeds` runs; identification is that of the smooth variant, `slopes` runs, over the prior box.
+    """
+    targets = targets_of(model)
+    spec = targets.fits[fit]
+    chosen, values = targets.of(spec), load_set(model, name)
+    fields = {n: f for n, f in fields_of(model.Params).items() if n in values.params and f.kind == "real"}
+    ranges = np.array([f.box or f.bounds for f in fields.values()], float)
+    theta = np.array([values.params[n] for n in fields], float)
+    readings = tuple(Reading(t.moment, group_of(model, t.moment), t.place, t.compare, t.against) for t in chosen)
+    observed = np.array([t.value for t in chosen])
+    problem = MomentProblem(
+        MomentMap(model, tuple(fields), readings, seeds), model.params(), model.policy(), *ranges.T, chosen, observed,
+        targets.covariance(spec.targets),
+    )  # fmt: skip
+    few = dataclasses.replace(problem, map=dataclasses.replace(problem.map, draws=slopes))
+    before, at = problem.rows(np.stack([problem.given, theta]), smooth=False)[0]
+    jacobian = few.slopes(theta[None])[1][0]
+    root = np.linalg.cholesky(np.linalg.inv(problem.covariance)).T
+    _, singular, right = np.linalg.svd(root @ jacobian * np.diff(ranges).T)
+    rank = int(np.sum(singular > 1e-8 * singular[0]))
+    error = root @ (at - observed)
+    weakest = right[-1] * np.sign(right[-1][np.argmax(np.abs(right[-1]))])
+    rows = tuple(
+        MomentRow(t.name, t.moment, t.unit, t.value, t.standard_error, float(a), float(b), "fit", t.grade, t.source, t.year or 0,
+                  t.judgment, t.note)
+        for t, a, b in zip(chosen, before, at, strict=True)
+    )  # fmt: skip
+    nan, value = math.nan, float(error @ error)
+    parameters = tuple(
+        FreeParameter(n, f.unit, float(lo), float(hi), float(g), float(x), nan, "lo" if x <= lo else "hi" if x >= hi else "")
+        for (n, f), (lo, hi), g, x in zip(fields.items(), ranges, problem.given, theta, strict=True)
+    )  # fmt: skip
+    return FitRecord(
+        name, model.name, values.doc, "baseline", "smm", 1, 0, seeds, value, 0, nan, nan, rank, ((value, 1.0),),
+        (*map(float, singular), *(0.0,) * (len(theta) - len(singular))),
+        {n: float(w) for n, w in zip(fields, weakest)}, {}, parameters, rows, targets.hash,
+    )  # fmt: skip
+
+
 def cost_of(model: Model, problem: MomentProblem) -> str:
     """What a point of the problem costs: the most expensive of its moments, and of the model's claims on its equilibrium."""
     costs = ["path" if model.many else "equilibrium"]
@@ -151,6 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--fit", action="append", metavar="NAME", help="one fit; repeatable; default: all that are not simulated"
     )
     parser.add_argument("--claims", action="store_true", help="claims under the sets instead of fits")
+    parser.add_argument("--set", metavar="NAME", help="a set that was found elsewhere, against the targets of --fit")
     parser.add_argument("--starts", type=int)
     args = parser.parse_args(arguments)
     use_compilation_cache(False)
@@ -158,6 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = load(name)
         if args.claims:
             written = [store(model, "claims", claims_to_toml(claims_under(model)))]
+        elif args.set:
+            written = [store(model, args.set, fit_to_toml(run_set(model, args.set, *args.fit)))]
         else:
             fits = targets_of(model).fits
             chosen = args.fit or [n for n, f in fits.items() if f.method != "smm"]

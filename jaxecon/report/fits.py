@@ -7,8 +7,9 @@ from jaxecon.report.fit_records import ClaimRow, FitRecord, MomentRow, read_clai
 from jaxecon.report.page import folded, heading, paragraph, table
 from jaxecon.report.study import ModelStudy
 
-# A moment is missed from so many standard errors on; a fit is rejected, and a combination of parameters is left open, below.
-MISSED, REJECTED, OPEN = 2.0, 0.05, 1.0
+# A moment is missed from so many standard errors on; a fit is rejected, and a combination of parameters is left open, below. A projected
+# gradient of more than this share of the distance is none of a minimum.
+MISSED, REJECTED, OPEN, STOPPED = 2.0, 0.05, 1.0, 1e-4
 
 
 def calibration(s: ModelStudy) -> str:
@@ -93,14 +94,16 @@ def verdict(r: FitRecord) -> str:
         words += f" on {r.dof} degrees of freedom, p = {r.p_value:.2g}: "
         words += "the data reject the model with these parameters free." if r.p_value < REJECTED else "not rejected."
     elif missed:
-        words += " with as many parameters as moments: no values in the ranges meet them."
+        words += " with no fewer parameters than moments: no values in the ranges meet them."
     else:
-        words += " with as many parameters as moments: they are met, which tests nothing."
+        words += " with no fewer parameters than moments: they are met, which tests nothing."
     if missed:
         names = ", ".join(
             f"{m.target.replace('_', ' ')} ({m.error:+.1f})" for m in sorted(missed, key=lambda m: -abs(m.error))
         )
         words += f" Missed by more than {MISSED:g} standard errors: {names}."
+    if r.gradient > STOPPED * (1 + r.value):
+        words += " The search ends at a kink or a jump of the model, where the slope does not vanish: standard errors are not to be trusted."
     at_bound = [f"{p.name} ({p.at_bound})" for p in r.parameters if p.at_bound]
     return words + (f" At the end of its range: {', '.join(at_bound)}." if at_bound else "")
 
@@ -118,10 +121,13 @@ def identification(r: FitRecord) -> str:
         f"{k} {v:+.2f}" for k, v in sorted(r.weakest.items(), key=lambda x: -abs(x[1])) if abs(v) >= 0.05
     )
     smallest = r.singular_values[-1]
-    if r.rank < len(r.parameters):
+    lost = len(r.parameters) - r.rank
+    if lost == 1:
         words += (
             f" Not identified: moving along ({weights}) changes no moment, so these estimates are one point of a line."
         )
+    elif lost:
+        words += f" Not identified: {lost} combinations of parameters change no moment, one of them ({weights})."
     elif smallest < OPEN:
         words += f" Hardly identified: moving across the ranges along ({weights}) changes the moments by {smallest:.2g} standard errors."
     else:
