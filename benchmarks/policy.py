@@ -53,7 +53,8 @@ def _row(name: str, instruments: tuple[str, ...], hessian: str) -> dict:
         "bar": BAR,
         "bar_is": "times faster, at least",
     }
-    choice, _ = choose(model, instruments, None, None, None, None, True)
+    with jax.enable_x64(True):
+        choice, _ = choose(model, instruments, None, None, None, None, True)
     assert choice is not None
     return row | _peer(choice, draws, found, seconds)
 

@@ -155,7 +155,7 @@ def p_dtype(p: Any, u: Any) -> Any:
 
 
 def points_at_once(response: Response, p: Any, u: Any, memory: int | None = None) -> int:
-    """Points of one call of a large study: on a CPU `WIDE`; elsewhere the power of two that fills the device's free memory.
+    """Points of one call of a large study: on a CPU `WIDE`, or `GROUP` where points come in blocks; elsewhere the power of two that fills the device's free memory.
 
     What a point takes is read off the compiled program (`memory_analysis`, at `WIDE` points), what is free off the device
     (`memory_stats`); `memory` replaces that number of bytes. A backend that does not tell gets a chunk.
@@ -163,7 +163,8 @@ def points_at_once(response: Response, p: Any, u: Any, memory: int | None = None
     given = memory
     if memory is None:
         if jax.default_backend() == "cpu":
-            return WIDE
+            # Points that are taken in blocks fill no call better than a small one does, and small ones keep all cores busy.
+            return WIDE if response.model.block is None else GROUP
         stats = jax.local_devices()[0].memory_stats() or {}
         if "bytes_limit" not in stats:
             return CHUNK

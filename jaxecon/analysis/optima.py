@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from jaxecon.analysis.batch import Response, _table, _unravel, p_dtype, padded
+from jaxecon.analysis.batch import Response, _table, _unravel, evaluate_rows, p_dtype, padded
 from jaxecon.analysis.constrained import program_of
 from jaxecon.analysis.designs import (
     Draws,
@@ -25,7 +25,7 @@ from jaxecon.analysis.hosts import cores_side_by_side, in_groups
 from jaxecon.analysis.policies import MANY, Choice, Reading, choose, jet
 from jaxecon.core.compiling import quick_jit, wide_jit
 from jaxecon.core.errors import InputError
-from jaxecon.core.model import Model, precision_of
+from jaxecon.core.model import SOLVED, Model, precision_of
 from jaxecon.core.results import as_attributes, field_attributes, provenance, settings
 from jaxecon.numerics.augmented import maximize_constrained
 from jaxecon.numerics.newton_box import Climb, maximize_each
@@ -145,9 +145,12 @@ def solve_optima(
     scale: float,
     tol: float,
     hessian: str = "exact",
+    *,
+    study: int | None = None,
 ) -> tuple[Climb, np.ndarray]:
-    """The best climb at each draw, as NumPy arrays, and the share of its starts that agree."""
-    many, cpu = len(points) >= MANY, jax.default_backend() == "cpu"
+    """The best climb at each draw, as NumPy arrays, and the share of its starts that agree; `study`: draws of the whole study, which
+    decide how well the program is compiled."""
+    many, cpu = (study or len(points)) >= MANY, jax.default_backend() == "cpu"
     run, size = (_many_optima[hessian], LARGE) if many else (_few_optima[hessian], SMALL)
     numbers = [
         np.asarray(x, p_dtype(choice.p, choice.u)) for x in (choice.lo, choice.width, starts, choice.sign / scale, tol)
@@ -163,6 +166,22 @@ def solve_optima(
 
     program = (run, reading, choice.names, block, size, len(starts), p_dtype(choice.p, choice.u))
     return in_groups(optima_of, len(points), size, program, side_by_side=cores_side_by_side())
+
+
+def _starts_by_differences(choice: Choice, starts: int, seed: int, draws: int, tol: float) -> tuple[np.ndarray, float]:
+    """`common_starts` without a program of second derivatives: climbs at the given parameters in the program of the draws."""
+    unit = choice.starts(max(starts, 8), seed)
+    reading = Reading(choice.model, picks=(choice.objective,))
+    rows = evaluate_rows(reading, choice.p, choice.u, choice.names, choice.at(unit))
+    values = rows[(rows[:, -1] == SOLVED) & np.isfinite(rows[:, 0]), 0]
+    scale = (float(max(np.ptp(values), np.max(np.abs(values)))) or 1.0) if len(values) else 1.0
+    here = np.zeros((1, 0))
+    # As many starts at a time as a draw has: then the program is the same.
+    groups = [np.resize(unit[i : i + starts], (starts, len(choice.names))) for i in range(0, len(unit), starts)]
+    found = [solve_optima(choice, (), here, group, scale, tol, "differences", study=draws)[0] for group in groups]
+    best = max(found, key=lambda top: top.value[0])
+    first = best.z[0] if np.isfinite(best.value[0]) else unit[0]
+    return np.concatenate([first[None], unit[1:starts]]), scale
 
 
 def optimal_policies(
@@ -210,7 +229,10 @@ def optimal_policies(
     if problems or choice is None:
         raise InputError(problems, f"the optima of {model.name}")
     with jax.enable_x64(precision == "float64"):
-        unit, scale = common_starts(choice, starts, seed)
+        if hessian == "exact":
+            unit, scale = common_starts(choice, starts, seed)
+        else:
+            unit, scale = _starts_by_differences(choice, starts, seed, len(points), tol)
         top, agreement = solve_optima(choice, names, points, unit, scale, tol, hessian)
     solved = np.isfinite(top.value)
     kkt = np.where(solved, np.max(np.abs(np.clip(top.z + top.slope, 0.0, 1.0) - top.z), axis=1), np.nan)

@@ -41,7 +41,7 @@ MODEL = Model(
     studies=STUDIES,
     float32_exceptions=("rate_effect_low",),
     block=16,
-    many=4096,
+    many=1000,
 )
 
 __all__ = ["MODEL"]
