@@ -32,9 +32,11 @@ from jaxecon.core.model import Model
 
 HERE = Path(__file__).parent
 BAYES = ("nuts", "smc")
+# Starts of a fit whose moments cost as much.
+STARTS = {"equilibrium": 1000, "path": 64, "agents": 8, "optimization": 8}
 # Whole numbers among the options: default, least, greatest.
 COUNTS = {
-    "starts": (1000, 1, 10**7), "seed": (0, 0, 2**32 - 1), "seeds": (1, 1, 10**6), "block": (256, 1, 10**6),
+    "starts": (0, 0, 10**7), "seed": (0, 0, 2**32 - 1), "seeds": (1, 1, 10**6), "block": (256, 1, 10**6),
     "chains": (4, 1, 10**4), "draws": (1000, 4, 10**7), "warmup": (500, 1, 10**7),
 }  # fmt: skip
 
@@ -55,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--method", help=f"{', '.join(METHODS)}; default: the fit's own")
     parser.add_argument("--weight", default="optimal", help="optimal, diagonal, identity")
     helps = {
-        "starts": "starts of the search", "seed": "of starts, simulation and sampling", "seeds": "runs behind each agent moment",
+        "starts": "starts of the search; 0: 1000 in a static model, fewer where a moment costs more", "seed": "of starts, simulation and sampling", "seeds": "runs behind each agent moment",
         "block": "starts of one checkpoint", "chains": "of nuts and smc", "draws": "of each chain", "warmup": "draws that adapt nuts",
     }  # fmt: skip
     for name, (default, _, _) in COUNTS.items():
@@ -131,6 +133,7 @@ def prepare(args: argparse.Namespace) -> tuple[MomentProblem, dict[str, Any], st
             ["--instruments needs an estimate; with nuts and smc use `posterior_policy`"], "the calibration"
         )
     problem = moment_problem(model, targets, fit.name, seeds=counts["seeds"], seed=counts["seed"])
+    counts["starts"] = counts["starts"] or STARTS[problem.map.cost]
     numbers = {
         k: v
         for k, v in counts.items()

@@ -102,6 +102,8 @@ class Distance:
         return np.where(out, 0.0, slope)
 
 
+# Points that the model does not solve are NaN.
+@np.errstate(invalid="ignore", over="ignore")
 def descend(distance: Distance, look: Look, starts: np.ndarray, stop: Stop = FINE) -> Ends:
     """Levenberg-Marquardt from each of the starts `[n, k]` until all rest.
 
