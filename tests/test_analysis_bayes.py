@@ -259,8 +259,8 @@ def test_policy_under_a_posterior():
 def test_bad_requests_name_everything(linear):
     problem = linear.problem
     with pytest.raises(InputError) as error:
-        sample_posterior(problem, "gibbs", chains=0, draws=1.5, warmup=0, seed=-1, target_accept=2)
-    assert len(error.value.problems) == 6
+        sample_posterior(problem, "gibbs", chains=0, draws=1.5, warmup=0, seed=-1, target_accept=2, mass="full")
+    assert len(error.value.problems) == 7
     with pytest.raises(InputError) as error:
         sample_posterior(problem, priors={"q": (0, 1), "x": (0.0, -1.0), "y": "wide", "w": (50.0, 1.0)})
     assert len(error.value.problems) == 4

@@ -39,6 +39,7 @@ class Nuts:
     draws: int
     target_accept: float
     depth: int
+    dense: bool = True
 
 
 def chain(options: Nuts, density: Density, start: Array, key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
@@ -46,7 +47,7 @@ def chain(options: Nuts, density: Density, start: Array, key: PRNGKeyArray) -> t
     hmc = optional_module("numpyro.infer.hmc", "numpyro", "bayes", "the sampler NUTS").hmc
     init, step = hmc(density.potential, algo="NUTS")
     state = init(
-        start, options.warmup, dense_mass=True, target_accept_prob=options.target_accept, max_tree_depth=options.depth, rng_key=key
+        start, options.warmup, dense_mass=options.dense, target_accept_prob=options.target_accept, max_tree_depth=options.depth, rng_key=key
     )  # fmt: skip
 
     def record(state: Any, _: None) -> tuple[Any, Any]:
@@ -190,6 +191,7 @@ def sample_posterior(
     warmup: int = 500,
     seed: int = 0,
     target_accept: float = 0.8,
+    mass: str = "dense",
     progress: Progress | None = None,
 ) -> Posterior:
     """Draws of the posterior of a calibration.
@@ -201,6 +203,8 @@ def sample_posterior(
     - `priors`: `{name: (value, standard error)}` or `{name: target}`: normal around a source, truncated to the range; the
       others are uniform over their ranges.
     - `warmup`: draws of each chain that adapt the sampler (nuts); `target_accept`: a higher one takes smaller steps.
+    - `mass`: `"dense"` learns how parameters move together in the posterior (nuts); `"diagonal"` costs a tenth less a step where they
+      hardly do.
     - `progress(done, total, info)` hears of every chain.
 
     **Returns** a `Posterior`; its `verdict` says whether the chains agree. Density is zero where the model does not solve. Agent
@@ -208,6 +212,7 @@ def sample_posterior(
     runs with the same arguments give the same numbers. Raises `InputError`.
     """
     problems = name_problems([method], METHODS, "method of sample_posterior")
+    problems += name_problems([mass], ("dense", "diagonal"), "mass matrix")
     problems += count_problems(chains=chains, draws=draws, warmup=warmup) + seed_problems(seed)
     if not (isinstance(target_accept, (int, float)) and 0 < target_accept < 1):
         problems.append(f"target_accept = {target_accept!r} must be a number between 0 and 1")
@@ -219,7 +224,7 @@ def sample_posterior(
     }
     with jax.enable_x64(True):
         if method == "nuts":
-            options = Nuts(int(warmup), int(draws), float(target_accept), 10)
+            options = Nuts(int(warmup), int(draws), float(target_accept), 10, mass == "dense")
             theta, found = _nuts(problem, prior, options, int(chains), int(seed), progress)
             return Posterior(problem, prior, method, int(seed), theta, found, record=record | {"warmup": int(warmup)})
         density, runs = density_of(problem, prior), []
