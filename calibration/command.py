@@ -11,9 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from calibration.checkpoints import open_blocks, versions
-from calibration.results import estimate_data, estimate_record, posterior_record, study_of, write_results
+from calibration.results import (
+    check_packages,
+    estimate_data,
+    estimate_record,
+    posterior_record,
+    study_of,
+    write_results,
+)
 from jaxecon.analysis.bayes import sample_posterior
-from jaxecon.analysis.estimate import BLOCK, estimate
+from jaxecon.analysis.estimate import estimate
 from jaxecon.analysis.moment_problem import MomentProblem, fit_of, moment_problem
 from jaxecon.analysis.targets import METHODS, FitSpec, Targets, read_targets
 from jaxecon.cli.cache import use_compilation_cache
@@ -25,9 +32,11 @@ from jaxecon.core.model import Model
 
 HERE = Path(__file__).parent
 BAYES = ("nuts", "smc")
+# Starts of a fit whose moments cost as much.
+STARTS = {"equilibrium": 1000, "path": 64, "agents": 8, "optimization": 8}
 # Whole numbers among the options: default, least, greatest.
 COUNTS = {
-    "starts": (1000, 1, 10**7), "seed": (0, 0, 2**32 - 1), "seeds": (1, 1, 10**6), "block": (BLOCK, 1, 10**6),
+    "starts": (0, 0, 10**7), "seed": (0, 0, 2**32 - 1), "seeds": (1, 1, 10**6), "block": (256, 1, 10**6),
     "chains": (4, 1, 10**4), "draws": (1000, 4, 10**7), "warmup": (500, 1, 10**7),
 }  # fmt: skip
 
@@ -48,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--method", help=f"{', '.join(METHODS)}; default: the fit's own")
     parser.add_argument("--weight", default="optimal", help="optimal, diagonal, identity")
     helps = {
-        "starts": "starts of the search", "seed": "of starts, simulation and sampling", "seeds": "runs behind each agent moment",
+        "starts": "starts of the search; 0: 1000 in a static model, fewer where a moment costs more", "seed": "of starts, simulation and sampling", "seeds": "runs behind each agent moment",
         "block": "starts of one checkpoint", "chains": "of nuts and smc", "draws": "of each chain", "warmup": "draws that adapt nuts",
     }  # fmt: skip
     for name, (default, _, _) in COUNTS.items():
@@ -71,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     try:
         problem, study, method, instruments = prepare(args)
+        check_packages()
         use_compilation_cache(args.no_cache)
         deliver(run(args, problem, study, method, instruments), argparse.Namespace(output=None, json=args.json))
         return 0
@@ -120,9 +130,10 @@ def prepare(args: argparse.Namespace) -> tuple[MomentProblem, dict[str, Any], st
         raise InputError(["--method ml weighs by the likelihood; leave --weight at optimal"], "the calibration")
     if method in BAYES and instruments:
         raise InputError(
-            ["--instruments needs an estimate; with nuts and smc use `policy_under_posterior`"], "the calibration"
+            ["--instruments needs an estimate; with nuts and smc use `posterior_policy`"], "the calibration"
         )
     problem = moment_problem(model, targets, fit.name, seeds=counts["seeds"], seed=counts["seed"])
+    counts["starts"] = counts["starts"] or STARTS[problem.map.cost]
     numbers = {
         k: v
         for k, v in counts.items()
@@ -214,16 +225,23 @@ def _notes(record: dict[str, Any]) -> list[str]:
     result, test, search = record["result"], record["test"], record["search"]
     state = "converged" if result["converged"] else "NOT CONVERGED"
     notes = [f"{state}: distance {result['distance']:.6g}, largest gradient {result['largest_gradient']:.2g}"]
+    if not result["converged"]:
+        notes.append(
+            "the moments jump or bend at this point, or the steps were spent: standard errors and the test do not hold there"
+        )
     if test["degrees_of_freedom"]:
         notes.append(f"J({test['degrees_of_freedom']}) = {test['statistic']:.4g}, p = {test['p_value']:.3g}")
     notes += [
         f"minimum at distance {b['distance']:.6g}: {b['share']:.1%} of {search['starts']} starts"
         for b in record["basin"][:5]
     ]
-    if search["failed"] or search["elsewhere"]:
-        notes.append(
-            f"{search['failed']:.1%} of the starts failed, {search['elsewhere']:.1%} ended in no basin; {search['reasons']}"
-        )
+    words = {
+        "failed": "failed",
+        "elsewhere": "came to rest elsewhere",
+        "unsettled": "were still moving when their steps were spent",
+    }
+    notes += [f"{search[k]:.1%} of the starts {word}" for k, word in words.items() if search[k]]
+    notes += [f"failures: {', '.join(f'{k} {v}' for k, v in search['reasons'].items())}"] if search["reasons"] else []
     lost = len(result["singular_values"]) - result["rank"]
     if lost:
         notes.append(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomli_w
 import xarray as xr
 
 from calibration.checkpoints import write_atomically
@@ -16,10 +15,22 @@ from jaxecon.analysis.inference import delta_method, policy_intervals
 from jaxecon.analysis.moment_problem import MomentProblem
 from jaxecon.analysis.posterior import Posterior, arviz
 from jaxecon.core.fields import fields_of
+from jaxecon.core.optional import optional_module
 from jaxecon.core.results import as_attributes, field_attributes
 
 # Draws of the sampling distribution that are stored.
 DRAWS = 1000
+
+
+def _toml() -> Any:
+    return optional_module("tomli_w", "tomli_w", "calibration", "the results of a calibration")
+
+
+def check_packages() -> None:
+    """Raise `MissingPackageError`, before anything is computed, where a package that writes results is missing."""
+    _toml()
+    optional_module("h5netcdf", "h5netcdf", "calibration", "the results of a calibration")
+    arviz()
 
 
 def estimate_record(found: Estimate, study: dict[str, Any], instruments: list[str]) -> dict[str, Any]:
@@ -47,7 +58,7 @@ def estimate_record(found: Estimate, study: dict[str, Any], instruments: list[st
         "moment": _moments(problem, found.moments),
         "outcome": _quantities(outcomes, "quantity"),
         "search": {
-            "starts": search.starts, "failed": search.failed, "elsewhere": search.elsewhere, "reasons": search.reasons,
+            "starts": search.starts, "failed": search.failed, "elsewhere": search.elsewhere, "unsettled": search.unsettled, "reasons": search.reasons,
             "mean_steps": search.mean_steps,
         },
         "basin": [
@@ -167,7 +178,7 @@ def write_results(folder: Path, record: dict[str, Any], data: Any) -> list[Path]
     beside = paths[1].with_name(paths[1].name + ".part")
     data.to_netcdf(str(beside), engine="h5netcdf")
     beside.replace(paths[1])
-    write_atomically(paths[0], tomli_w.dumps(record).encode())
+    write_atomically(paths[0], _toml().dumps(record).encode())
     return paths
 
 

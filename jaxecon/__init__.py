@@ -6,7 +6,12 @@ from jaxecon.analysis.claims import claims as claims
 from jaxecon.analysis.complements import cross_derivatives as cross_derivatives
 from jaxecon.analysis.complements import shapley_split as shapley_split
 from jaxecon.analysis.constrained import constrained_optimum as constrained_optimum
+from jaxecon.analysis.estimate import estimate as estimate
 from jaxecon.analysis.identification import identify as identify
+from jaxecon.analysis.inference import delta_method as delta_method
+from jaxecon.analysis.inference import policy_intervals as policy_intervals
+from jaxecon.analysis.likelihood import maximum_likelihood as maximum_likelihood
+from jaxecon.analysis.moment_problem import moment_problem as moment_problem
 from jaxecon.analysis.multiplicity import multiplicity as multiplicity
 from jaxecon.analysis.nearest import distance_to_threshold as distance_to_threshold
 from jaxecon.analysis.optima import optimal_policies as optimal_policies
@@ -22,6 +27,7 @@ from jaxecon.analysis.simulate import simulate as simulate
 from jaxecon.analysis.solve import solve as solve
 from jaxecon.analysis.sweep import open_sweep as open_sweep
 from jaxecon.analysis.sweep import sweep as sweep
+from jaxecon.analysis.targets import read_targets as read_targets
 from jaxecon.analysis.thresholds import threshold as threshold
 from jaxecon.analysis.thresholds import threshold_curve as threshold_curve
 from jaxecon.core.discovery import load as load

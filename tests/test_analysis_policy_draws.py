@@ -21,8 +21,9 @@ from jaxecon import (
 )
 from jaxecon.analysis.complements import shapley_values
 from jaxecon.analysis.designs import prior_draws, replace
+from jaxecon.analysis.policies import jet
 from jaxecon.numerics import robust as aggregate
-from jaxecon.numerics.newton_box import ascent
+from jaxecon.numerics.newton_box import ascent, maximize_each, secant
 from jaxecon.numerics.pareto import hypervolume, nondominated, simplex_grid
 
 DRAWS = prior_draws(MODEL, 48, seed=1, names=["a", "b", "c", "d"])
@@ -41,6 +42,15 @@ def test_the_optimal_tax_of_every_draw():
         MODEL, ["tax"], {n: ds[n].values[40:50] for n in "abcd"} | {"speed": ds.speed.values[40:50]}
     )
     np.testing.assert_allclose(some.policy, ds.policy[40:50], rtol=1e-14)
+
+
+def test_hessians_by_differences_find_the_same_optimum():
+    ds = optimal_policies(MODEL, ["tax"], WORLD)
+    apart = optimal_policies(MODEL, ["tax"], WORLD, hessian="differences")
+    np.testing.assert_allclose(apart.policy, ds.policy, atol=1e-8)
+    assert apart.kkt_residual.max() <= 1e-9 and apart.attrs["hessian"] == "differences"
+    with pytest.raises(InputError, match="hessian = 'guess' must be one of 'exact', 'differences'"):
+        optimal_policies(MODEL, ["tax"], WORLD, hessian="guess")
 
 
 def test_a_draw_without_a_market_harms_no_other():
@@ -75,6 +85,42 @@ def test_three_instruments_at_draws_against_scipy():
 def test_more_starts_find_the_higher_hill():
     one = optimal_policies(HILLS, ["east"], {"g1": [0.2, 0.8]}, starts=8, policy=HILLS.policy(east=-1.0))
     assert np.all(one.policy.values > 0.9) and np.all(one.agreement < 1)
+
+
+def test_steps_without_a_hessian_end_at_the_same_points():
+    """A curved valley in the unit box, tilted from cell to cell, some optima at a bound; cells that are not live stay where they are."""
+    tilt = np.linspace(-3.0, 3.0, 64)
+
+    def f(z, t):
+        return -((1.2 - 2 * z[0]) ** 2) - 20 * (z[1] - z[0] ** 2) ** 2 + t * jax.numpy.sin(z[0] + z[1])
+
+    def look(z, t):
+        return jet(lambda z: f(z, t), z)
+
+    def slopes(z, t):
+        return jax.value_and_grad(f)(z, t)
+
+    with jax.enable_x64(True):
+        start, args, live = np.full((64, 2), 0.3), jax.numpy.asarray(tilt), np.arange(64) < 60
+        both = maximize_each(look, start, args, tol=1e-10, slopes=slopes, live=live, block=16)
+        exact = maximize_each(look, start, args, tol=1e-10, block=16)
+        apart = maximize_each(None, start, args, tol=1e-10, slopes=slopes, live=live, block=16)
+    assert np.all(apart.kkt[:60] <= 1e-10) and np.all(apart.steps[:60] <= both.steps[:60] + 2)
+    np.testing.assert_allclose(apart.z[:60], exact.z[:60], atol=1e-9)
+    assert np.all(both.kkt[:60] <= 1e-10) and np.all(exact.kkt <= 1e-10)
+    np.testing.assert_allclose(both.z[:60], exact.z[:60], atol=1e-9)
+    assert np.any(exact.z <= 0) and np.any((exact.z > 0) & (exact.z < 1))
+    assert np.all(both.steps[60:] == 0) and np.all(both.steps[:60] > 1)
+
+
+def test_the_secant_reproduces_the_change_of_the_gradient():
+    rng = np.random.default_rng(3)
+    a = rng.normal(size=(3, 3))
+    bend, steps = np.zeros((3, 3)), rng.normal(size=(3, 3))
+    for step in steps:
+        bend = secant(bend, step, (a + a.T) @ step)
+    np.testing.assert_allclose(bend, a + a.T, atol=1e-4)
+    assert np.array_equal(secant(bend, np.zeros(3), np.zeros(3)), bend)
 
 
 def test_the_direction_always_rises():

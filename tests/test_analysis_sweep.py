@@ -324,3 +324,26 @@ def test_two_processes_share_a_sweep(tmp_path):
     alone, shared = sweep(model, {"A": (0.5, 2.0, 200), "c_r": (1.0, 3.0, 200)}), open_sweep(model, store)
     for name in ("welfare", "rents", "status"):
         np.testing.assert_allclose(shared[name], alone[name], rtol=1e-12)
+
+
+def test_memory_of_the_compiled_program_decides_how_many_points_a_device_takes():
+    response, p, u = batch.Response(MODEL), MODEL.params(), MODEL.policy()
+
+    def table(n):
+        return batch._table(p, u, (), np.zeros((n, 0)))
+
+    with jax.enable_x64(True):
+        few = batch.points_at_once(response, p, u, memory=2**20)
+        many = batch.points_at_once(response, p, u, memory=2**22)
+        needed = batch.memory_of(batch._wide_rows, response, p, u, table(many))
+    assert 1 < few < many and many & (many - 1) == 0
+    assert 0.2 * 2**22 < needed <= 2**22
+    assert batch.points_at_once(response, p, u, memory=2**50) == batch.MOST
+    # A CPU says nothing of its memory: its caches decide.
+    assert batch.points_at_once(response, p, u) == batch.WIDE
+
+
+def test_a_resumed_sweep_keeps_its_chunks(tmp_path):
+    axes = {"a": (4.0, 10.0, 64)}
+    whole = sweep(MODEL, axes, store=tmp_path / "s.zarr", chunk=16)
+    assert sweep(MODEL, axes, store=tmp_path / "s.zarr", resume=True).identical(whole)

@@ -117,20 +117,20 @@ def test_simulate(capsys):
 
 
 def test_optimize(capsys):
-    got = run_json(capsys, "optimize", "information_pollution", "--instruments", "low_quality_tax", "--starts", 3)
+    got = run_json(capsys, "optimize", "rent_seeking", "--instruments", "detection", "--starts", 3)
     assert got["status"] in ("OPTIMAL", "AT_BOUND") and got["kkt_residual"] < 1e-6 and got["gain"] >= 0
 
 
 def test_sensitivity(capsys):
-    got = run_json(capsys, "sensitivity", MODEL, "--method", "elasticities", "--outcome", "welfare")
+    got = run_json(capsys, "sensitivity", "rent_seeking", "--method", "elasticities", "--outcome", "welfare")
     assert set(got["measures"]) >= {"elasticity"} and set(got["measures"]["elasticity"]) == {"welfare"}
 
 
 def test_claims(capsys):
-    model = load("information_pollution")
+    model = load("rent_seeking")
     cheap = [c.id for c in model.claims if c.cost == "equilibrium"][:2]
     words = [w for i in cheap for w in ("--id", i)]
-    got = run_json(capsys, "claims", "information_pollution", *words, "--draws", 8)
+    got = run_json(capsys, "claims", "rent_seeking", *words, "--draws", 8)
     assert [c["id"] for c in got] == cheap
     for c in got:
         assert {"id", "statement", "grade", "expectation", "margin", "holds", "share", "draws"} <= set(c)

@@ -188,6 +188,7 @@ def _gradient_gap(model, p, u, grad):
     return float(gap[worst]), leaves[worst][1], exact[worst], numeric[worst]
 
 
+@pytest.mark.slow
 def test_gradients_equal_finite_differences(model):
     """By every parameter and instrument, at the baseline and at two points of the box."""
     points = [model.params(), *_points(_box_points(model, 2, seed=7), 2)]
@@ -256,6 +257,7 @@ def test_float32_agrees(model):
         assert np.max(np.abs(a - b) / np.maximum(scale, 1e-3)) < 1e-3, f
 
 
+@pytest.mark.slow
 def test_claims_at_the_baseline_are_finite(model):
     cheap = [c.id for c in model.claims if c.cost == "equilibrium"]
     for claim in claims(model, cheap, draws=1, boundary=False):

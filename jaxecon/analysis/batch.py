@@ -1,9 +1,7 @@
 """Many points through one compiled function, a chunk at a time, with bounded memory."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -12,7 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxecon.analysis.designs import Progress
-from jaxecon.core.compiling import quick_jit, wide_jit
+from jaxecon.analysis.hosts import cores_side_by_side, in_groups
+from jaxecon.core.compiling import memory_of, quick_jit, wide_jit
 from jaxecon.core.fields import Field, fields_of
 from jaxecon.core.model import NOT_FINITE, RESTRICTED, SOLVED, Model, evaluate_pure, precision_of
 
@@ -21,17 +20,20 @@ CHUNK = 32768
 # Points of one compiled call of a small study. Compilation, not arithmetic, is what it waits for: every analysis
 # calls the same compiled function, whatever its names and number of points.
 GROUP = 256
-# Points of one call of a large study: as many as keep the caches of a CPU warm; a GPU takes a whole chunk.
+# Points of one call of a large study on a CPU, where caches and not memory decide: as many as keep them warm. Also of the
+# program whose memory is measured elsewhere.
 WIDE = 1024
+# Share of a device's free memory that a call may fill; the most points of one call, and of all devices: the host keeps them.
+FILLED, MOST, MOST_OF_ALL = 0.7, 1 << 18, 1 << 20
 # Points from which a study is large: the program for it takes 6 to 10 s of a core to compile and saves .02 to .03 ms a point.
 MANY = 65_536
 # Where a CPU takes the points one by one, padding costs time and running costs more: fewer points of a small study's call,
 # and the point from which a study is large.
 ONE_BY_ONE, MANY_ONE_BY_ONE = 16, 8192
+# Points of one call on a device, by program and memory.
+_FITTING: dict[Any, int] = {}
 # Points of one call for slopes on a CPU, where they follow one another and padding costs time; directions of one call.
 FEW, DIRECTIONS = 4, 8
-# Programs that a batch has run before.
-_COMPILED: set[Any] = set()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,42 +154,68 @@ def p_dtype(p: Any, u: Any) -> Any:
     return jax.tree.leaves((p, u))[0].dtype
 
 
+def points_at_once(response: Response, p: Any, u: Any, memory: int | None = None) -> int:
+    """Points of one call of a large study: on a CPU `WIDE`, or `GROUP` where points come in blocks; elsewhere the power of two that fills the device's free memory.
+
+    What a point takes is read off the compiled program (`memory_analysis`, at `WIDE` points), what is free off the device
+    (`memory_stats`); `memory` replaces that number of bytes. A backend that does not tell gets a chunk.
+    """
+    given = memory
+    if memory is None:
+        if jax.default_backend() == "cpu":
+            # Points that are taken in blocks fill no call better than a small one does, and small ones keep all cores busy.
+            return WIDE if response.model.block is None else GROUP
+        stats = jax.local_devices()[0].memory_stats() or {}
+        if "bytes_limit" not in stats:
+            return CHUNK
+        memory = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    program = (response, p_dtype(p, u), jax.tree.structure((p, u)), given)
+    if program not in _FITTING:
+        with precision_of(p):
+            table = _table(p, u, (), np.zeros((WIDE, 0)))
+            needed = memory_of(_wide_grids if response.model.block else _wide_rows, response, p, u, table)
+        fitting = int(FILLED * memory * WIDE / max(needed, 1))
+        most = min(MOST, MOST_OF_ALL // jax.local_device_count())
+        _FITTING[program] = min(1 << max(fitting.bit_length() - 1, 0), most)
+    return _FITTING[program]
+
+
 def evaluate_rows(
-    response: Response, p: Any, u: Any, names: tuple[str, ...], vectors: np.ndarray, *, study: int | None = None
+    response: Response,
+    p: Any,
+    u: Any,
+    names: tuple[str, ...],
+    vectors: np.ndarray,
+    *,
+    study: int | None = None,
+    chunk: int = CHUNK,
+    alone: bool = False,
 ) -> np.ndarray:
     """Rows of outcomes, largest residual and status at any number of points; shape `[n, outcomes + 2]`.
 
     `study`: points of the whole study of which these are a part; it decides how well the program is compiled, so that
-    the numbers do not depend on how a study is cut. Groups go to all local devices in turn; on a CPU two run side by side: a
-    compiled call holds no lock of Python, and keeps one core busy at best.
+    the numbers do not depend on how a study is cut. `chunk`: the most points that the study hands over at once, which are
+    split among the devices. Groups go to all local devices in turn, and to all processes unless
+    this one is `alone` with these points; on a CPU two run side by side.
     """
     cpu = jax.default_backend() == "cpu"
-    wide = WIDE if cpu else CHUNK
     size, run = response.group, _wide_grids if response.model.block else _wide_rows
     if response.group == GROUP:
         few, many = (ONE_BY_ONE, MANY_ONE_BY_ONE) if cpu and response.model.block == 1 else (GROUP, MANY)
         many = response.model.many or many
-        size, run = (wide, run) if (study or len(vectors)) >= many else (few, _small_rows)
-    devices = jax.local_devices()
+        large = (study or len(vectors)) >= many
+        size, run = (points_at_once(response, p, u), run) if large else (few, _small_rows)
+    if not cpu:
+        each = -(-chunk // jax.local_device_count())
+        size = min(size, 1 << (each - 1).bit_length())
 
-    def rows_of(job: tuple[int, tuple[int, int, int]]) -> np.ndarray:
-        place, (_, start, stop) = job
+    def rows_of(start: int, stop: int, put: Callable[[Any], Any]) -> np.ndarray:
         with precision_of(p):
-            table = _table(p, u, names, padded(vectors[start:stop], size))
-            if len(devices) > 1:
-                table = jax.device_put(table, devices[place % len(devices)])
+            table = put(_table(p, u, names, padded(vectors[start:stop], size)))
             return _as_fits(run, response, p, u, table)[: stop - start]
 
-    jobs = list(enumerate(chunks_of(len(vectors), size)))
     program = (response, size, p_dtype(p, u), jax.tree.structure((p, u)))
-    # The first group of a device alone, lest two threads compile the same.
-    first = 0 if program in _COMPILED else len(devices)
-    workers = max(len(devices), min(os.cpu_count() or 1, 2) if cpu else 1)
-    with ThreadPoolExecutor(workers) as pool:
-        parts = list(pool.map(rows_of, jobs[:first]))
-        _COMPILED.add(program)
-        parts += pool.map(rows_of, jobs[first:])
-    return np.concatenate(parts)
+    return in_groups(rows_of, len(vectors), size, program, side_by_side=cores_side_by_side(), alone=alone)
 
 
 def _as_fits(run: Callable[..., Array], response: Response, p: Any, u: Any, table: Any) -> np.ndarray:
@@ -207,21 +235,24 @@ def evaluate_slopes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows and their exact derivatives by the named fields, shapes `[n, outcomes + 2]` and `[n, outcomes, k]`.
 
-    A few directions a call: the compiled function is the same for any names and any number of points.
+    A few directions a call: the compiled function is the same for any names and any number of points. Groups of points go
+    to all devices and processes.
     """
-    n, k = vectors.shape
+    k = vectors.shape[1]
     size = FEW if jax.default_backend() == "cpu" else response.group
-    rows, slopes = [], []
-    for _, start, stop in chunks_of(n, size):
-        at = _table(p, u, names, padded(vectors[start:stop], size))
-        parts = []
-        for _, first, last in chunks_of(k, DIRECTIONS):
-            along = _table(p, u, names, padded(np.eye(k)[first:last], DIRECTIONS), base=0.0)
-            row, slope = _rows_and_slopes(response, p, u, at, along)
-            parts.append(np.asarray(slope)[: stop - start, : last - first, :-2])
-        rows.append(np.asarray(row)[: stop - start])
-        slopes.append(np.concatenate(parts, axis=1))
-    return np.concatenate(rows), np.moveaxis(np.concatenate(slopes), 1, 2)
+
+    def slopes_of(start: int, stop: int, put: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray]:
+        row, parts = np.zeros(0), []
+        with precision_of(p):
+            at = put(_table(p, u, names, padded(vectors[start:stop], size)))
+            for _, first, last in chunks_of(k, DIRECTIONS):
+                along = _table(p, u, names, padded(np.eye(k)[first:last], DIRECTIONS), base=0.0)
+                row, slope = _rows_and_slopes(response, p, u, at, along)
+                parts.append(np.asarray(slope)[: stop - start, : last - first, :-2])
+        return np.asarray(row)[: stop - start], np.moveaxis(np.concatenate(parts, axis=1), 1, 2)
+
+    program = ("slopes", response, size, p_dtype(p, u), jax.tree.structure((p, u)))
+    return in_groups(slopes_of, len(vectors), size, program)
 
 
 def evaluate_many(

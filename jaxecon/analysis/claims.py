@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from jaxecon.analysis.batch import GROUP, ONE_BY_ONE, chunks_of, in_blocks, p_dtype, padded
+from jaxecon.analysis.batch import GROUP, ONE_BY_ONE, in_blocks, p_dtype, padded
 from jaxecon.analysis.boundary import BoundaryMap, influence_of
 from jaxecon.analysis.designs import (
     Box,
@@ -27,9 +27,10 @@ from jaxecon.analysis.designs import (
     resolve,
     seed_problems,
 )
+from jaxecon.analysis.hosts import in_groups
 from jaxecon.core.compiling import quick_jit, release_programs, wide_jit
 from jaxecon.core.errors import InputError
-from jaxecon.core.model import Claim, Model
+from jaxecon.core.model import Claim, Model, precision_of
 from jaxecon.core.results import as_attributes, field_attributes, provenance, settings
 
 # Points of one compiled call: many for a cheap equilibrium, few for a path, one after the other for agents.
@@ -162,13 +163,16 @@ class _Task:
         evaluate = _few_margins if small else _many_margins
         if small and self.block == 1:
             size = ONE_BY_ONE
-        found = []
-        for _, start, stop in chunks_of(len(points), size):
-            vectors = jnp.asarray(padded(points[start:stop], size), p_dtype(self.p, self.u))
-            numbers = jnp.arange(start, start + size, dtype=jnp.uint32)
-            run = evaluate(group, self.block, self.box.names, self.p, self.u, self.key(group[0]), numbers, vectors)
-            found.append(np.asarray(run, float)[: stop - start])
-        return np.concatenate(found)
+        key = self.key(group[0])
+
+        def margins_of(start: int, stop: int, put: Callable[[Any], Any]) -> np.ndarray:
+            with precision_of(self.p):
+                vectors = put(jnp.asarray(padded(points[start:stop], size), p_dtype(self.p, self.u)))
+                numbers = jnp.arange(start, start + size, dtype=jnp.uint32)
+                found = evaluate(group, self.block, self.box.names, self.p, self.u, key, numbers, vectors)
+                return np.asarray(found, float)[: stop - start]
+
+        return in_groups(margins_of, len(points), size, (group, size, small, p_dtype(self.p, self.u)))
 
 
 def _moving(task: _Task, group: Group, claim: Claim, names: Sequence[str]) -> list[str]:

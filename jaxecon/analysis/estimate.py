@@ -21,11 +21,11 @@ from jaxecon.core.results import provenance, settings
 
 Method = Literal["gmm", "smm", "ml"]
 Weight = Literal["optimal", "diagonal", "identity"]
-# Starts of one block: what an interrupted run has to do again.
-BLOCK = 256
+# Starts that descend at once, and the most that an interrupted run has to do again.
+BLOCK = 1024
 # Minima that are followed to round-off, and those of them at one distance. Ends this near in shares of the ranges, and in the
 # distance, go to one minimum; minima at one distance up to LEVEL are one basin.
-MINIMA, AT_ONE_LEVEL, NEAR, SAME, LEVEL = 12, 3, 0.02, 1e-3, 1e-6
+MINIMA, AT_ONE_LEVEL, NEAR, SAME, LEVEL = 16, 2, 0.02, 1e-3, 1e-6
 # Seeds by which the variance of a simulated moment is measured; corrections of smooth by discrete moments, and the step, as a
 # share of the ranges, at which they end.
 NOISE_SEEDS, PASSES, SETTLED = 64, 8, 1e-4
@@ -56,13 +56,14 @@ class Basin:
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """What the starts found: basins, best first; shares of starts that failed at once, or ended in none of the basins; failures by
-    reason."""
+    """What the starts found: basins, best first; shares of starts that failed at once, that came to rest in none of the basins, or that
+    were still moving when their steps were spent (along a kink of the moments, say); failures by reason."""
 
     starts: int
     basins: tuple[Basin, ...]
     failed: float
     elsewhere: float
+    unsettled: float
     reasons: dict[str, int]
     mean_steps: float
 
@@ -214,17 +215,18 @@ def minima(problem: MomentProblem, distance: Distance, ends: Ends) -> tuple[Ends
         extent = float(np.max(np.ptp(mine, axis=0))) if len(mine) else 0.0
         basins.append(Basin(found.theta[j], float(levels[j]), float(found.gradient[j]), len(mine) / n, extent))
     return found, Search(
-        n, tuple(basins), 1 - len(solved) / n, float(np.sum(home < 0) / n), _reasons(problem.model, ends.status),
-        float(np.mean(ends.steps)),
+        n, tuple(basins), 1 - len(solved) / n, float(np.sum((home < 0) & ends.rests[solved]) / n),
+        float(np.sum((home < 0) & ~ends.rests[solved]) / n), _reasons(problem.model, ends.status), float(np.mean(ends.steps)),
     )  # fmt: skip
 
 
 def _apart(distance: Distance, ends: Ends, solved: np.ndarray) -> list[int]:
-    """Ends that may be different minima, best first: a few at each level of the distance."""
+    """Ends that may be different minima, best first: the best of all, and of those at rest a few at each level of the distance."""
     x = (ends.theta - distance.lo) / (distance.hi - distance.lo)
-    chosen: list[int] = []
-    for i in solved[np.argsort(ends.value[solved], kind="stable")]:
-        level = [j for j in chosen if ends.value[i] - ends.value[j] <= SAME * (1 + ends.value[j])]
+    order = solved[np.argsort(ends.value[solved], kind="stable")]
+    chosen = [int(order[0])]
+    for i in order[ends.rests[order]]:
+        level = [j for j in chosen if abs(ends.value[i] - ends.value[j]) <= SAME * (1 + ends.value[j])]
         far = all(np.max(np.abs(x[i] - x[j])) > NEAR for j in level)
         if far and len(level) < AT_ONE_LEVEL and len(chosen) < MINIMA:
             chosen.append(int(i))

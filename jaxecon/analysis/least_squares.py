@@ -27,7 +27,8 @@ STRIDE = 3.0
 
 @dataclasses.dataclass(frozen=True)
 class Stop:
-    """When a start rests: its step as a share of the range and the predicted relative decrease are both this small."""
+    """When a start rests: its step as a share of the range is this small, and so is the share of the distance that moving one parameter
+    would take away; and the steps after which it is left alone."""
 
     move: float
     decrease: float
@@ -35,7 +36,7 @@ class Stop:
 
 
 # Good enough to tell minima apart; and to round-off.
-COARSE, FINE = Stop(1e-4, 1e-5, 60), Stop(1e-14, 1e-20, 300)
+COARSE, FINE = Stop(1e-4, 1e-5, 150), Stop(1e-14, 1e-20, 500)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +102,8 @@ class Distance:
         return np.where(out, 0.0, slope)
 
 
+# Points that the model does not solve are NaN.
+@np.errstate(invalid="ignore", over="ignore")
 def descend(distance: Distance, look: Look, starts: np.ndarray, stop: Stop = FINE) -> Ends:
     """Levenberg-Marquardt from each of the starts `[n, k]` until all rest.
 
@@ -129,12 +132,13 @@ def descend(distance: Distance, look: Look, starts: np.ndarray, stop: Stop = FIN
         new_value = np.where(_finite(new_moments, new_jacobian), distance.value(new_moments), np.inf)
         # Where the distance no longer tells the two points apart, the smaller gradient is better.
         flat = np.abs(new_value - value[at]) <= FLAT * value[at]
-        flatter = _slant(trial, *_normal(distance, trial, new_moments, new_jacobian)) < _slant(z[at], slope, bend)
+        slant = _slant(z[at], slope, bend)
+        flatter = _slant(trial, *_normal(distance, trial, new_moments, new_jacobian)) < slant
         better = np.where(flat, flatter, new_value < value[at])
         gain = np.where(better, value[at] - np.where(better, new_value, 0.0), 0.0) / np.maximum(predicted, 1e-300)
         gain = np.where(flat & better, 1.0, gain)
         moved = np.max(np.abs(new_theta - theta[at]) / (distance.hi - distance.lo), axis=1)
-        small = (moved <= stop.move) & (predicted <= stop.decrease * value[at]) | (value[at] <= EXACT)
+        small = (moved <= stop.move) & (slant**2 <= stop.decrease * value[at]) | (value[at] <= EXACT)
         up = at[better]
         z[up], theta[up], moments[up] = trial[better], new_theta[better], new_moments[better]
         jacobian[up], value[up] = new_jacobian[better], new_value[better]

@@ -101,7 +101,7 @@ def _moved(model: Model, p: Any, u: Any, place: Place) -> tuple[Any, Any]:
 def _numbers(
     model: Model, group: str, p: Any, u: Any, key: PRNGKeyArray, draws: int, smooth: bool
 ) -> tuple[dict[str, Array], Array]:
-    """All numbers of a group at one point and the status; agent moments are means over common keys."""
+    """All numbers of a group at one point and the status; agent moments are means over the common keys whose runs define them."""
     if not group:
         evaluation = evaluate_pure(model, p, u)
         return {n: getattr(evaluation.outcomes, n) for n in fields_of(model.Outcomes)}, evaluation.status
@@ -111,7 +111,7 @@ def _numbers(
     if moments.cost != "agents" or draws == 1:
         return dict(run(p, u, jax.random.fold_in(key, 0))), solved
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(draws))
-    return jax.tree.map(lambda x: jnp.mean(x, axis=0), jax.lax.map(lambda k: dict(run(p, u, k)), keys)), solved
+    return jax.tree.map(lambda x: jnp.nanmean(x, axis=0), jax.lax.map(lambda k: dict(run(p, u, k)), keys)), solved
 
 
 def _read(r: Reading, values: Mapping[Any, Mapping[str, Array]], worlds: Mapping[Place, tuple[Any, Any]]) -> Array:

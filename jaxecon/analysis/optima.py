@@ -1,8 +1,7 @@
 """The best policy in very many worlds at once: an optimum at each draw of the parameters, in one compiled program."""
 
-import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from jaxecon.analysis.batch import Response, _table, _unravel, chunks_of, p_dtype, padded
+from jaxecon.analysis.batch import Response, _table, _unravel, evaluate_rows, p_dtype, padded
 from jaxecon.analysis.constrained import program_of
 from jaxecon.analysis.designs import (
     Draws,
@@ -22,10 +21,11 @@ from jaxecon.analysis.designs import (
     replace,
     seed_problems,
 )
+from jaxecon.analysis.hosts import cores_side_by_side, in_groups
 from jaxecon.analysis.policies import MANY, Choice, Reading, choose, jet
 from jaxecon.core.compiling import quick_jit, wide_jit
 from jaxecon.core.errors import InputError
-from jaxecon.core.model import Model, precision_of
+from jaxecon.core.model import SOLVED, Model, precision_of
 from jaxecon.core.results import as_attributes, field_attributes, provenance, settings
 from jaxecon.numerics.augmented import maximize_constrained
 from jaxecon.numerics.newton_box import Climb, maximize_each
@@ -79,20 +79,38 @@ def draw_table(
 
 def _optima(
     response: Response, names: tuple[str, ...], block: int, p: Any, u: Any, table: Array, lo: Array, width: Array,
-    starts: Array, factor: Array, tol: Array,
+    starts: Array, factor: Array, tol: Array, count: Array, *, hessian: str | None = None,
 ) -> tuple[Climb, Array]:  # fmt: skip
-    """Best climb of each draw (columns of `table`) over the starts, and the share of its starts that reach that value.
+    """Best climb of each of the first `count` draws (columns of `table`) over the starts, and the share of its starts that reach that
+    value; `hessian`: where it comes from if steps that need none are to do without, else every step has an exact one.
 
     Only the instruments move inside a climb: the derivative of a root then costs as many columns as there are instruments.
     """
     worlds = jax.vmap(lambda row: _unravel(p, u, row), in_axes=1)(table)
     n, s = table.shape[1], len(starts)
 
-    def look(z: Array, cell: Array) -> tuple[Array, Array, Array]:
+    def goal(cell: Array) -> Callable[[Array], Array]:
         world = jax.tree.map(lambda x: x[cell // s], worlds)
-        return jet(lambda z: factor * response(*replace(world[0], world[1], names, lo + width * z))[0], z)
+        return lambda z: factor * response(*replace(world[0], world[1], names, lo + width * z))[0]
 
-    ends = maximize_each(look, jnp.tile(starts, (n, 1)), jnp.arange(n * s), tol=tol, block=block)
+    def look(z: Array, cell: Array) -> tuple[Array, Array, Array]:
+        return jet(goal(cell), z)
+
+    def slopes(z: Array, cell: Array) -> tuple[Array, Array]:
+        f = goal(cell)
+        slope, value = jax.jacfwd(lambda t: (f(t),) * 2, has_aux=True)(z)
+        return value, slope
+
+    cells = jnp.arange(n * s)
+    ends = maximize_each(
+        look,
+        jnp.tile(starts, (n, 1)),
+        cells,
+        tol=tol,
+        slopes=slopes if hessian else None,
+        live=cells < count * s,
+        block=block,
+    )
     ends = jax.tree.map(lambda x: x.reshape(n, s, *x.shape[1:]), ends)
     best = jnp.argmax(ends.value, axis=1)
     top = jax.tree.map(lambda x: x[jnp.arange(n), best], ends)
@@ -100,7 +118,12 @@ def _optima(
     return top, jnp.mean(close, axis=1, dtype=lo.dtype)
 
 
-_few_optima, _many_optima = quick_jit(_optima, effort=1), wide_jit(_optima)
+HESSIANS = ("exact", "differences")
+_few_optima = {
+    "exact": quick_jit(_optima, effort=1),
+    "differences": quick_jit(partial(_optima, hessian="differences"), effort=1),
+}
+_many_optima = {kind: wide_jit(partial(_optima, hessian=kind)) for kind in HESSIANS}
 
 
 def common_starts(choice: Choice, starts: int, seed: int) -> tuple[np.ndarray, float]:
@@ -115,29 +138,50 @@ def common_starts(choice: Choice, starts: int, seed: int) -> tuple[np.ndarray, f
 
 
 def solve_optima(
-    choice: Choice, names: tuple[str, ...], points: np.ndarray, starts: np.ndarray, scale: float, tol: float
+    choice: Choice,
+    names: tuple[str, ...],
+    points: np.ndarray,
+    starts: np.ndarray,
+    scale: float,
+    tol: float,
+    hessian: str = "exact",
+    *,
+    study: int | None = None,
 ) -> tuple[Climb, np.ndarray]:
-    """The best climb at each draw, as NumPy arrays, and the share of its starts that agree."""
-    many, cpu = len(points) >= MANY, jax.default_backend() == "cpu"
-    run, size = (_many_optima, LARGE) if many else (_few_optima, SMALL)
+    """The best climb at each draw, as NumPy arrays, and the share of its starts that agree; `study`: draws of the whole study, which
+    decide how well the program is compiled."""
+    many, cpu = (study or len(points)) >= MANY, jax.default_backend() == "cpu"
+    run, size = (_many_optima[hessian], LARGE) if many else (_few_optima[hessian], SMALL)
     numbers = [
         np.asarray(x, p_dtype(choice.p, choice.u)) for x in (choice.lo, choice.width, starts, choice.sign / scale, tol)
     ]
     reading, block = Reading(choice.model, picks=(choice.objective,)), BLOCK if cpu else size * len(starts)
 
-    def optima_of(group: tuple[int, int, int]) -> Any:
-        _, first, last = group
+    def optima_of(start: int, stop: int, put: Callable[[Any], Any]) -> Any:
         with precision_of(choice.p):
-            table = _table(choice.p, choice.u, names, padded(points[first:last], size))
-            found = jax.device_get(run(reading, choice.names, block, choice.p, choice.u, table, *numbers))
-        return jax.tree.map(lambda x: x[: last - first], found)
+            table = put(_table(choice.p, choice.u, names, padded(points[start:stop], size)))
+            count = np.asarray(stop - start)
+            found = jax.device_get(run(reading, choice.names, block, choice.p, choice.u, table, *numbers, count))
+        return jax.tree.map(lambda x: x[: stop - start], found)
 
-    # The first group alone, lest two threads compile the same; then two side by side: a compiled call keeps one core busy.
-    groups = list(chunks_of(len(points), size))
-    parts = [optima_of(groups[0])]
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 2) if cpu else 1) as pool:
-        parts += pool.map(optima_of, groups[1:])
-    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
+    program = (run, reading, choice.names, block, size, len(starts), p_dtype(choice.p, choice.u))
+    return in_groups(optima_of, len(points), size, program, side_by_side=cores_side_by_side())
+
+
+def _starts_by_differences(choice: Choice, starts: int, seed: int, draws: int, tol: float) -> tuple[np.ndarray, float]:
+    """`common_starts` without a program of second derivatives: climbs at the given parameters in the program of the draws."""
+    unit = choice.starts(max(starts, 8), seed)
+    reading = Reading(choice.model, picks=(choice.objective,))
+    rows = evaluate_rows(reading, choice.p, choice.u, choice.names, choice.at(unit))
+    values = rows[(rows[:, -1] == SOLVED) & np.isfinite(rows[:, 0]), 0]
+    scale = (float(max(np.ptp(values), np.max(np.abs(values)))) or 1.0) if len(values) else 1.0
+    here = np.zeros((1, 0))
+    # As many starts at a time as a draw has: then the program is the same.
+    groups = [np.resize(unit[i : i + starts], (starts, len(choice.names))) for i in range(0, len(unit), starts)]
+    found = [solve_optima(choice, (), here, group, scale, tol, "differences", study=draws)[0] for group in groups]
+    best = max(found, key=lambda top: top.value[0])
+    first = best.z[0] if np.isfinite(best.value[0]) else unit[0]
+    return np.concatenate([first[None], unit[1:starts]]), scale
 
 
 def optimal_policies(
@@ -153,6 +197,7 @@ def optimal_policies(
     seed: int = 0,
     maximize: bool = True,
     tolerance: float | None = None,
+    hessian: str = "exact",
     precision: str = "float64",
 ) -> xr.Dataset:
     """The best policy at each of many draws of the parameters.
@@ -164,7 +209,10 @@ def optimal_policies(
     - `tolerance`: of the projected gradient, instruments in units of their range and the objective in units of `scale`, its
       size over the starts at `params`; default 1e-9, in float32 1e-3. The rest as in `optimize`.
 
-    Projected Newton with exact second derivatives, all draws in one program. **Returns** a dataset by `draw` and `instrument`:
+    - `hessian`: second derivatives are `"exact"`, or `"differences"` of exact gradients, where the program of exact ones takes too long
+      to compile; optima and residuals are the same.
+
+    Projected Newton, all draws in one program. **Returns** a dataset by `draw` and `instrument`:
     `policy`, `value`, `kkt_residual`, `status` (0 optimal, 1 at a bound, 2 not converged, 3 not solved), `steps`, `agreement` (share of the starts
     that reach the value within 1e-6 of `scale`), and the drawn parameters. A draw that fails harms no other. Raises `InputError`.
     """
@@ -174,13 +222,18 @@ def optimal_policies(
     tol = (1e-9 if precision == "float64" else 1e-3) if tolerance is None else tolerance
     if not (isinstance(tol, (int, float)) and 0 < tol < 1):
         problems.append(f"tolerance = {tolerance!r} must be a number between 0 and 1")
+    if hessian not in HESSIANS:
+        problems.append(f"hessian = {hessian!r} must be one of {', '.join(map(repr, HESSIANS))}")
     names, points, more = draw_table(model, draws, seed, params, policy, chosen)
     problems += more
     if problems or choice is None:
         raise InputError(problems, f"the optima of {model.name}")
     with jax.enable_x64(precision == "float64"):
-        unit, scale = common_starts(choice, starts, seed)
-        top, agreement = solve_optima(choice, names, points, unit, scale, tol)
+        if hessian == "exact":
+            unit, scale = common_starts(choice, starts, seed)
+        else:
+            unit, scale = _starts_by_differences(choice, starts, seed, len(points), tol)
+        top, agreement = solve_optima(choice, names, points, unit, scale, tol, hessian)
     solved = np.isfinite(top.value)
     kkt = np.where(solved, np.max(np.abs(np.clip(top.z + top.slope, 0.0, 1.0) - top.z), axis=1), np.nan)
     held = np.any((top.z <= 0) | (top.z >= 1), axis=1)
@@ -211,7 +264,7 @@ def optimal_policies(
     }
     record = provenance(
         model, seed=seed, precision=precision, method="projected Newton", objective=choice.objective,
-        maximize=maximize, starts=starts, scale=scale, tolerance=tol, bounds=choice.ranges,
+        maximize=maximize, starts=starts, scale=scale, tolerance=tol, hessian=hessian, bounds=choice.ranges,
         params=settings(choice.p), policy=settings(choice.u),
     )  # fmt: skip
     counts = {name: int(np.sum(status == code)) for code, name in enumerate(STATUS)}

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxecon.analysis.batch import Response, _table, _unravel, chunks_of, padded
+from jaxecon.analysis.batch import Response, _table, _unravel, p_dtype, padded
 from jaxecon.analysis.designs import get_values, name_problems, quasi_random, range_problem, replace, resolve
+from jaxecon.analysis.hosts import in_groups
 from jaxecon.core.compiling import quick_jit, wide_jit
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import SOLVED, Model, evaluate_pure, precision_of
@@ -91,13 +92,14 @@ def evaluate_jets(
     along = tuple(names if along is None else along)
     run = _many_jets if (study or len(vectors)) >= MANY else _few_jets
     size = FEW if len(vectors) <= 4 * FEW else WIDE
-    parts = []
-    with precision_of(p):
-        for _, start, stop in chunks_of(len(vectors), size):
-            table = _table(p, u, tuple(names), padded(vectors[start:stop], size))
-            found = jax.device_get(run(response, along, p, u, table))
-            parts.append([np.asarray(x)[: stop - start] for x in found])
-    value, slope, curvature = (np.concatenate(x) for x in zip(*parts, strict=True))
+
+    def jets_of(start: int, stop: int, put: Callable[[Any], Any]) -> list[np.ndarray]:
+        with precision_of(p):
+            table = put(_table(p, u, tuple(names), padded(vectors[start:stop], size)))
+            return [np.asarray(x)[: stop - start] for x in run(response, along, p, u, table)]
+
+    program = ("jets", response, along, size, p_dtype(p, u), jax.tree.structure((p, u)))
+    value, slope, curvature = in_groups(jets_of, len(vectors), size, program)
     status = value[:, -1].astype(int)
     value, slope, curvature = value[:, :-2], slope[:, :-2], curvature[:, :-2]
     finite = [np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in (value, slope, curvature)]

@@ -72,11 +72,11 @@ def shapley_sums(
     gap = (y - y[:, -1:]) ** 2 / 2
     added = np.empty((n, order.shape[1], o))
     np.put_along_axis(added, np.broadcast_to(order[:, :, None], added.shape), gap[:, :-1] - gap[:, 1:], axis=1)
-    weights = bootstrap_weights(n, resamples, seed) if n else np.zeros((0, 1 + resamples))
-    share = (weights.T @ added.reshape(n, -1)).reshape(len(weights.T), -1, o)
+    weights = bootstrap_weights(n, resamples, seed) if n else np.zeros((1 + resamples, 0))
+    share = (weights @ added.reshape(n, -1)).reshape(len(weights), -1, o)
     here = y[:, [0, -1]]
     sums = ShapleySums(
-        np.moveaxis(share, 1, 2), weights.sum(axis=0), here.sum(axis=(0, 1)) / 2, (here**2).sum(axis=(0, 1)) / 2
+        np.moveaxis(share, 1, 2), weights.sum(axis=1), here.sum(axis=(0, 1)) / 2, (here**2).sum(axis=(0, 1)) / 2
     )
     return sums, kept
 

@@ -6,47 +6,52 @@ The bootstrap is a matrix product: resample r of a mean is sum_i c_ri x_i / N wi
 that is kept of the outputs are such sums (`SobolSums`), so that memory does not grow with the base samples.
 """
 
-from functools import partial
+import dataclasses
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from jaxecon.analysis.designs import quasi_random
 
+# Outcomes that are read together, and of these the ones whose products are held at once; numbers of these products: as many as
+# keep the caches of a CPU warm.
+OUTCOMES, FEW, NUMBERS = 64, 8, 2**18
+# Multiplications of one product below which OpenBLAS keeps to one thread.
+SERIAL = 2**19
 
-class SobolIndices(eqx.Module):
+
+@dataclasses.dataclass(frozen=True)
+class SobolIndices:
     """Indices by outcome and parameter with half-widths of their confidence intervals.
 
     `second[o, j, k]` is the interaction of j < k (NaN elsewhere); `None` if it was not asked for.
     """
 
-    first: Float[Array, "o k"]
-    first_ci: Float[Array, "o k"]
-    total: Float[Array, "o k"]
-    total_ci: Float[Array, "o k"]
-    second: Float[Array, "o k k"] | None
-    second_ci: Float[Array, "o k k"] | None
-    mean: Float[Array, " o"]
-    std: Float[Array, " o"]
+    first: Float[np.ndarray, "o k"]
+    first_ci: Float[np.ndarray, "o k"]
+    total: Float[np.ndarray, "o k"]
+    total_ci: Float[np.ndarray, "o k"]
+    second: Float[np.ndarray, "o k k"] | None
+    second_ci: Float[np.ndarray, "o k k"] | None
+    mean: Float[np.ndarray, " o"]
+    std: Float[np.ndarray, " o"]
 
 
-class SobolSums(eqx.Module):
-    """All that is kept of the outputs: weighted sums by outcome, term and resample (column 0: the sample itself).
+@dataclasses.dataclass(frozen=True)
+class SobolSums:
+    """All that is kept of the outputs: weighted sums by outcome, resample (0: the sample itself) and term.
 
-    Outputs enter as (y - center) / scale. The terms are those of `_terms`; `rows[w]`: weights of the base samples
-    that were kept; `square[o]`: sum of squares over all blocks.
+    Outputs enter less `center`, a value that occurs. The terms are those of `_Terms`; `rows[w]`: weights of the base samples kept.
     """
 
-    center: Float[Array, " o"]
-    scale: Float[Array, " o"]
-    terms: Float[Array, "o t w"]
-    square: Float[Array, " o"]
-    rows: Float[Array, " w"]
+    center: Float[np.ndarray, " o"]
+    terms: Float[np.ndarray, "o w t"]
+    rows: Float[np.ndarray, " w"]
 
 
 def saltelli_blocks(a: np.ndarray, b: np.ndarray, second_order: bool) -> np.ndarray:
@@ -75,124 +80,200 @@ def saltelli_design(k: int, n: int, seed: int, second_order: bool) -> np.ndarray
 def resample_counts(n: int, resamples: int, seed: int | tuple[int, ...]) -> np.ndarray:
     """How often each row occurs in each bootstrap resample, shape `[resamples, n]`."""
     drawn = np.random.default_rng(seed).integers(n, size=(n, resamples))
-    flat = (drawn + n * np.arange(resamples)).ravel()
+    # One resample after the other, so that its counts stay in the cache.
+    flat = np.add(drawn.T, n * np.arange(resamples)[:, None], order="C").ravel()
     return np.bincount(flat, minlength=n * resamples).reshape(resamples, n).astype(float)
 
 
-class _Layout(NamedTuple):
-    """Where the terms of `_terms` begin: `a, b, ab, ba, square, first, total, product, pairs`."""
-
-    k: int
-    second: bool
-
-    def split(self, terms: Array) -> tuple[Array, ...]:
-        """The terms apart, along the axis before the last."""
-        k, pairs = self.k, self.k * (self.k - 1) // 2
-        sizes = [1, 1, k, k if self.second else 0, 1, k, k, int(self.second), pairs if self.second else 0]
-        return tuple(jnp.split(terms, np.cumsum(sizes)[:-1], axis=-2))
+def bootstrap_weights(n: int, resamples: int, seed: int | tuple[int, ...]) -> np.ndarray:
+    """Weights of n rows, shape `[1 + resamples, n]`: all ones, then how often each resample draws each row."""
+    return np.concatenate([np.ones((1, n)), resample_counts(n, resamples, seed)])
 
 
-def _terms(y: Float[Array, "blocks n"], k: int) -> Float[Array, "t n"]:
-    """What is averaged, one row a term; pairs are summed over the rows of a group later."""
-    a, b, ab, ba = y[0], y[1], y[2 : 2 + k], y[2 + k :]
-    return jnp.concatenate(
-        [y, (a**2 + b**2)[None] / 2, b * (ab - a), (a - ab) ** 2 / 2, *([(a * b)[None]] if len(ba) else [])]
+class _Terms:
+    r"""The terms that are averaged. With $D_j = y_{AB_j} - y_A$ all but the $D_j^2$ are entries of one small matrix product,
+
+    $$ (D_1, \ldots, D_k, y_A, y_B, 1) \quad \text{times} \quad (y_A, y_B, 1, y_{BA_1}, \ldots, y_{BA_k}) $$
+
+    summed over a group of base samples: `parts[name]` is where the terms stand, `wanted` the entries of the product.
+    """
+
+    def __init__(self, k: int, second: bool) -> None:
+        self.k, self.second = k, second
+        self.rows, self.cols = np.triu_indices(k, 1)
+        j, a, b, one = np.arange(k), 0, 1, 2
+        entries = {
+            "d": (one, j),
+            "b_d": (b, j),
+            "a": (a, k + one),
+            "b": (b, k + one),
+            "aa": (a, k + a),
+            "bb": (b, k + b),
+        }
+        if second:
+            more = {"ab": (a, k + b), "ba": (3 + j, k + one), "ba_a": (3 + j, k + a)}
+            entries |= more | {"pairs": (3 + self.rows, self.cols)}
+        places = {name: np.ravel(left * (k + 3) + right) for name, (left, right) in entries.items()}
+        self.wanted = np.concatenate([*places.values()])
+        ends = np.cumsum([len(x) for x in places.values()]).tolist()
+        self.parts = {name: slice(stop - len(x), stop) for (name, x), stop in zip(places.items(), ends)}
+        self.parts["dd"] = slice(ends[-1], ends[-1] + k)
+        self.count = ends[-1] + k
+
+
+class _Work:
+    """What one core needs for the terms of a few outcomes at so many groups of base samples: memory that is used again."""
+
+    def __init__(self, terms: _Terms, blocks: int, outcomes: int, groups: int, each: int) -> None:
+        self.terms, self.each, few = terms, each, min(outcomes, FEW)
+        self.part = np.empty((blocks, groups * each, outcomes))
+        self.left = np.empty((blocks + 1) * few * groups * each)
+        self.product = np.empty((few, groups, (blocks + 1 - terms.k) * (terms.k + 3)))
+        self.picked = np.empty((few, groups, len(terms.wanted)))
+        self.found = np.empty((few, groups, terms.count))
+
+    def of(self, y: Float[np.ndarray, "blocks n o"], center: Float[np.ndarray, " o"], kept: np.ndarray) -> np.ndarray:
+        """The terms `[o, g, t]` of groups of base samples that are neighbors."""
+        k, (blocks, n, o) = self.terms.k, y.shape
+        g, y = n // self.each, y.swapaxes(1, 2)
+        x = self.left[: (blocks + 1) * o * n].reshape(blocks + 1, o, n)
+        np.subtract(y[:2], center[:, None], out=x[k : k + 2], order="C")
+        np.subtract(y[2 : 2 + k], y[0], out=x[:k], order="C")
+        np.subtract(y[2 + k :], center[:, None], out=x[k + 3 :], order="C")
+        x[k + 2] = 1.0
+        if not kept.all():
+            x[..., ~kept] = 0.0
+        x = x.reshape(blocks + 1, o, g, self.each).transpose(1, 2, 0, 3)
+        product, picked, found = (z[:o, :g] for z in (self.product, self.picked, self.found))
+        np.matmul(x[:, :, k:], x[:, :, : k + 3].swapaxes(2, 3), out=product.reshape(o, g, -1, k + 3))
+        np.take(product, self.terms.wanted, axis=2, out=picked, mode="clip")
+        found[..., :-k] = picked
+        np.einsum("ogjm,ogjm->ogj", x[:, :, :k], x[:, :, :k], out=found[..., -k:])
+        return found
+
+
+def _few(block: slice) -> list[slice]:
+    """A block of outcomes cut into a few each."""
+    return [slice(i, min(i + FEW, block.stop)) for i in range(block.start, block.stop, FEW)]
+
+
+def _side_by_side(work: Callable[[list[slice], bool], Any], outcomes: int) -> None:
+    """`work` on all blocks of outcomes; NumPy holds no lock of Python, so cores share them. It is told whether it is alone."""
+    cores = min(os.cpu_count() or 1, outcomes)
+    size = min(OUTCOMES, -(-outcomes // cores))
+    blocks = [slice(i, min(i + size, outcomes)) for i in range(0, outcomes, size)]
+    with ThreadPoolExecutor(cores) as pool:
+        list(pool.map(lambda i: work(blocks[i::cores], cores == 1), range(cores)))
+
+
+def _weighted(weights: np.ndarray, terms: np.ndarray, out: np.ndarray, alone: bool) -> np.ndarray:
+    """`weights @ terms`. Of two callers at once each keeps to products for which BLAS takes no threads of its own: they would wait
+    for each other."""
+    columns = terms.shape[-1] if alone else max(SERIAL // weights.size, 1)
+    for start in range(0, terms.shape[-1], columns):
+        part = slice(start, start + columns)
+        np.matmul(weights, terms[..., part], out=out[..., part])
+    return out
+
+
+def start_sums(y: Float[np.ndarray, "blocks n o"], kept: Bool[np.ndarray, " n"], resamples: int, k: int) -> SobolSums:
+    """Empty sums whose center is the middle output at A of the first base samples: so that a constant is zero."""
+    a = y[0, kept]
+    center = np.partition(a, len(a) // 2, axis=0)[len(a) // 2]
+    return SobolSums(
+        center, np.zeros((y.shape[2], 1 + resamples, _Terms(k, len(y) > 2 + k).count)), np.zeros(1 + resamples)
     )
 
 
-def _sums(y: Float[Array, "blocks n"], weights: Float[Array, "g w"], k: int) -> Float[Array, "t w"]:
-    """Weighted sums of the terms; a weight stands for a group of neighboring rows."""
-    second, groups = len(y) > 2 + k, len(weights)
-    rows, cols = np.triu_indices(k, 1)
-    terms, each = _terms(y, k), y.shape[1] // groups
-    if each > 1:
-        terms = jnp.sum(terms.reshape(len(terms), groups, each), axis=-1)
-    if second:
-        ab, ba = y[2 : 2 + k], y[2 + k :]
-        if each == 1:
-            pairs = ba[rows] * ab[cols]
-        else:  # all pairs of a group are one small matrix product
-            apart = (x.reshape(k, groups, each).transpose(1, 0, 2) for x in (ba, ab))
-            pairs = jnp.einsum("gjm,gkm->jkg", *apart)[rows, cols]
-        terms = jnp.concatenate([terms, pairs])
-    # One matrix product for all means: it reads the weights once.
-    return terms @ weights
-
-
-@partial(jax.jit, static_argnames="k")
-def start_sums(y: Float[Array, "o blocks n"], kept: Bool[Array, " n"], like: Float[Array, " w"], k: int) -> SobolSums:
-    """Empty sums whose center and scale come from the first outputs: a value that occurs, so that a constant is zero."""
-    second = y.shape[1] > 2 + k
-    count = 3 + 3 * k + second * (k + 1 + k * (k - 1) // 2)
-    a = jnp.where(kept, y[:, 0], jnp.inf)
-    center = jnp.sort(a, axis=1)[:, jnp.sum(kept) // 2]
-    center = jnp.where(jnp.isfinite(center), center, 0.0)
-    spread = jnp.sqrt(jnp.sum(jnp.where(kept, a - center[:, None], 0.0) ** 2, axis=1) / jnp.maximum(jnp.sum(kept), 1))
-    scale = jnp.where(spread > 0, spread, 1.0)
-    zero = jnp.zeros((len(y), count, len(like)), y.dtype)
-    return SobolSums(center, scale, zero, jnp.zeros_like(center), jnp.zeros_like(like))
-
-
-@partial(jax.jit, static_argnames="k", donate_argnums=0)
 def add_sums(
-    sums: SobolSums, y: Float[Array, "o blocks n"], kept: Bool[Array, " n"], weights: Float[Array, "g w"], k: int
+    sums: SobolSums,
+    y: Float[np.ndarray, "blocks n o"],
+    kept: Bool[np.ndarray, " n"],
+    weights: Float[np.ndarray, "w g"],
+    order: np.ndarray | None,
+    k: int,
 ) -> SobolSums:
-    """The sums after more base samples; `kept`: which of them count, the others may be NaN."""
-    alive = jnp.sum(kept.reshape(len(weights), -1), axis=1).astype(weights.dtype)
+    """The sums after more base samples, added in place; `kept`: which of them count, the others may be NaN.
 
-    # One outcome after the other: the pairwise products of second order stay small.
-    def one(sample: tuple[Array, ...]) -> tuple[Array, Array]:
-        y, center, scale = sample
-        y = jnp.where(kept, (y - center) / scale, 0.0)
-        return _sums(y, weights, k), jnp.sum(y**2)
+    A weight stands for a group of base samples, neighbors in `order` (of all, if it is given).
+    """
+    blocks, n, o = y.shape
+    terms, groups = _Terms(k, blocks > 2 + k), weights.shape[1]
+    each, most = n // groups, max(NUMBERS // (min(o, FEW) * (blocks + 1 - k) * (k + 3)), 1)
+    step = -(-groups // -(-groups // most))
+    kept = kept if order is None else kept[order]
 
-    more, square = jax.lax.map(one, (y, sums.center, sums.scale))
-    return SobolSums(sums.center, sums.scale, sums.terms + more, sums.square + square, sums.rows + alive @ weights)
+    def add(outcomes: list[slice], alone: bool) -> None:
+        work = _Work(terms, blocks, outcomes[0].stop - outcomes[0].start, step, each)
+        sums_of = np.empty((work.found.shape[0], *sums.terms.shape[1:]))
+        for block in outcomes:
+            for start in range(0, groups, step):
+                rows, weight = slice(start * each, (start + step) * each), weights[:, start : start + step]
+                part = y[:, rows, block]
+                if order is not None:
+                    out = work.part[:, : len(order[rows]), : part.shape[2]]
+                    part = np.take(y[..., block], order[rows], axis=1, out=out, mode="clip")
+                for few in _few(block):
+                    here = slice(few.start - block.start, few.stop - block.start)
+                    found = work.of(part[..., here], sums.center[few], kept[rows])
+                    sums.terms[few] += _weighted(weight, found, sums_of[: len(found)], alone)
+
+    _side_by_side(add, o)
+    return dataclasses.replace(sums, rows=sums.rows + weights @ kept.reshape(-1, each).sum(axis=1))
 
 
-def _shares(numerator: Array, variance: Array, floor: Array) -> Array:
-    """Share of the variance; zero where the outcome is constant."""
-    return jnp.where(variance > floor, numerator / variance, 0.0)
+def _point_and_width(shares: Float[np.ndarray, "o w k"], level: float) -> tuple[np.ndarray, np.ndarray]:
+    """The share in the sample and the half-width from those in the resamples."""
+    point = shares[:, 0].copy()
+    away = np.subtract(shares, shares[:, :1], out=shares)[:, 1:]
+    count, mean = away.shape[1], np.mean(away, axis=1)
+    square = np.einsum("owk,owk->ok", away, away)
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    return point, z * np.sqrt(np.maximum(square - count * mean**2, 0.0) / (count - 1))
 
 
-@partial(jax.jit, static_argnames=("k", "level"))
 def indices_of(sums: SobolSums, k: int, level: float = 0.95) -> SobolIndices:
     """Indices and half-widths from the sums. Products are centered at the mean of all outputs, as SALib does."""
-    layout = _Layout(k, sums.terms.shape[1] > 3 + 3 * k)
-    blocks = 2 + k * (1 + layout.second)
-    a, b, ab, ba, square, first, total, product, pairs = layout.split(sums.terms / sums.rows)
-    center = jnp.mean(jnp.concatenate([a, b, ab, ba], axis=1)[..., 0], axis=1)[:, None, None]
-    spread = sums.square / (blocks * sums.rows[0]) - center[:, 0, 0] ** 2
-    floor = jnp.finfo(a.dtype).eps * jnp.maximum(spread, 0.0)[:, None, None]
-    variance = square - ((a + b) / 2) ** 2
-    first = _shares(first - center * (ab - a), variance, floor)
-    total = _shares(total, variance, floor)
-    found = [first, total]
-    rows, cols = np.triu_indices(k, 1)
-    if layout.second:
-        joint = pairs - product - center * (ba[:, rows] + ab[:, cols] - a - b)
-        found.append(_shares(joint, variance, floor) - first[:, rows] - first[:, cols])
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    point, widths = [x[..., 0] for x in found], [z * jnp.std(x[..., 1:], axis=-1, ddof=1) for x in found]
-    mean = sums.center + sums.scale * (a + b)[:, 0, 0] / 2
-    std = sums.scale * jnp.sqrt(jnp.maximum(variance[:, 0, 0], 0.0))
-    if not layout.second:
-        return SobolIndices(point[0], widths[0], point[1], widths[1], None, None, mean, std)
-    empty = jnp.full((len(a), k, k), jnp.nan, a.dtype)
-    second, second_ci = (empty.at[:, rows, cols].set(x[2]) for x in (point, widths))
-    return SobolIndices(point[0], widths[0], point[1], widths[1], second, second_ci, mean, std)
+    o, _, count = sums.terms.shape
+    second, rows = count > _Terms(k, False).count, sums.rows[:, None]
+    terms = _Terms(k, second)
+    first, first_ci, total, total_ci = (np.empty((o, k)) for _ in range(4))
+    shared, shared_ci = (np.full((o, k, k), np.nan) if second else None for _ in range(2))
+    mean, std = np.empty(o), np.empty(o)
 
+    def fill(here: slice) -> None:
+        at = {n: sums.terms[here, :, part] for n, part in terms.parts.items()}
+        a, b, d = at["a"], at["b"], at["d"]
+        level_of = np.concatenate([x[:, 0] for x in (a, b, a + d, *([at["ba"]] if second else []))], axis=1)
+        center = np.mean(level_of, axis=1)[:, None, None] / rows[0]
+        square = (at["aa"] + at["bb"]) / 2
+        variance = square - ((a + b) / 2) ** 2 / rows
+        # Zero where the outcome is constant.
+        varies = variance > np.finfo(float).eps * (square + np.sum(at["dd"], axis=2, keepdims=True))
+        scale = np.divide(1.0, variance, out=np.zeros_like(variance), where=varies)
+        alone = at["b_d"] - center * d
+        first[here], first_ci[here] = _point_and_width(alone * scale, level)
+        total[here], total_ci[here] = _point_and_width(at["dd"] * (scale / 2), level)
+        if shared is not None and shared_ci is not None:
+            left = at["ba_a"] - center * at["ba"] - alone + (center * (a + b) - at["ab"])
+            joint = np.take(left, terms.rows, axis=2)
+            joint += at["pairs"]
+            joint += np.take(-center * (a + d) - alone, terms.cols, axis=2)
+            joint *= scale
+            place = (here, terms.rows, terms.cols)
+            shared[place], shared_ci[place] = _point_and_width(joint, level)
+        mean[here] = sums.center[here] + (a + b)[:, 0, 0] / (2 * rows[0])
+        std[here] = np.sqrt(np.maximum(variance[:, 0, 0] / rows[0], 0.0))
 
-def bootstrap_weights(n: int, resamples: int, seed: int | tuple[int, ...]) -> np.ndarray:
-    """Weights of n rows, shape `[n, 1 + resamples]`: all ones, then how often each resample draws each row."""
-    return np.concatenate([np.ones((1, n)), resample_counts(n, resamples, seed)]).T
+    _side_by_side(lambda blocks, _: [fill(x) for block in blocks for x in _few(block)], o)
+    return SobolIndices(first, first_ci, total, total_ci, shared, shared_ci, mean, std)
 
 
 class SobolStream:
     """Indices of any number of outcomes from outputs that arrive a few base samples at a time.
 
     Each piece is resampled on its own (a stratified bootstrap), so that nothing but the sums is kept: memory is that of
-    one piece and of `outcomes x terms x (1 + resamples)` numbers. `group` > 1 resamples groups of so many base samples,
+    one piece and of `outcomes x (1 + resamples) x terms` numbers. `group` > 1 resamples groups of so many base samples,
     formed at random within a piece, in place of single ones: many outcomes then cost a `group`-th of the products, and
     half-widths have a relative error of `1/sqrt(2 n/group)` beside the `1/sqrt(2 resamples)` of any bootstrap.
     """
@@ -208,35 +289,33 @@ class SobolStream:
         Their number must be a multiple of `group`.
         """
         y = np.asarray(y, float)
-        kept = np.asarray(np.isfinite(y).all(axis=(0, 2)))
-        self.base, self.kept = self.base + y.shape[1], self.kept + int(np.sum(kept))
+        kept = np.isfinite(y.sum(axis=2)).all(axis=0)
+        n, number = y.shape[1], int(np.sum(kept))
+        self.base, self.kept = self.base + n, self.kept + number
         seed = (self.seed, self.pieces) if self.pieces else self.seed
         self.pieces += 1
-        if not np.any(kept):
+        if not number:
             return
-        if self.group > 1:  # neighbors among quasi-random points are balanced: only groups at random vary as rows do
-            order = np.random.default_rng((self.seed, self.pieces)).permutation(y.shape[1])
-            y, kept = y[:, order], kept[order]
-        with jax.enable_x64(True):
-            weights = jnp.asarray(bootstrap_weights(y.shape[1] // self.group, self.resamples, seed))
-            outputs = jnp.asarray(np.ascontiguousarray(np.moveaxis(y, 2, 0)))
-            if self.sums is None:
-                self.sums = start_sums(outputs, kept, weights[0], self.k)
-            self.sums = add_sums(self.sums, outputs, kept, weights, self.k)
+        # Neighbors among quasi-random points are balanced: only groups at random vary as rows do.
+        order = np.random.default_rng((self.seed, self.pieces)).permutation(n) if self.group > 1 else None
+        if self.sums is None:
+            self.sums = start_sums(y, kept, self.resamples, self.k)
+        self.sums = add_sums(
+            self.sums, y, kept, bootstrap_weights(n // self.group, self.resamples, seed), order, self.k
+        )
 
     def indices(self, level: float = 0.95) -> SobolIndices:
-        """The indices so far, as plain arrays."""
+        """The indices so far."""
         if self.sums is None:
             raise ValueError("no base sample was kept yet")
-        with jax.enable_x64(True):
-            return jax.device_get(indices_of(self.sums, self.k, level))
+        return indices_of(self.sums, self.k, level)
 
 
 def sobol_indices(
-    y_a: Float[Array, "n o"],
-    y_b: Float[Array, "n o"],
-    y_ab: Float[Array, "n k o"],
-    y_ba: Float[Array, "n k o"] | None = None,
+    y_a: Float[np.ndarray, "n o"],
+    y_b: Float[np.ndarray, "n o"],
+    y_ab: Float[np.ndarray, "n k o"],
+    y_ba: Float[np.ndarray, "n k o"] | None = None,
     *,
     resamples: int = 100,
     seed: int = 0,
@@ -257,13 +336,13 @@ def sobol_indices(
     Grade [S]. Saltelli et al. (2010), Comput. Phys. Commun. 181:259; Saltelli (2002), 145:280.
     """
 
-    def by_outcome(y: Array, ndim: int) -> Array:
-        y = jnp.asarray(y)
+    def blocks_of(y: np.ndarray, ndim: int) -> np.ndarray:
+        y = np.asarray(y, float)
         y = y if y.ndim == ndim else y[..., None]
-        return y.T if ndim == 3 else y.T[:, None]
+        return np.moveaxis(y, 1, 0) if ndim == 3 else y[None]
 
-    parts = [by_outcome(y_a, 2), by_outcome(y_b, 2), by_outcome(y_ab, 3), *([] if y_ba is None else [by_outcome(y_ba, 3)])]  # fmt: skip
-    y = jnp.concatenate(parts, axis=1)
-    k, n = parts[2].shape[1:]
-    weights, kept = jnp.asarray(bootstrap_weights(n, resamples, seed), y.dtype), jnp.ones(n, bool)
-    return indices_of(add_sums(start_sums(y, kept, weights[0], k), y, kept, weights, k), k, level)
+    ab = blocks_of(y_ab, 3)
+    k, n = ab.shape[:2]
+    y = np.concatenate([blocks_of(y_a, 2), blocks_of(y_b, 2), ab, *([] if y_ba is None else [blocks_of(y_ba, 3)])])
+    kept, weights = np.ones(n, bool), bootstrap_weights(n, resamples, seed)
+    return indices_of(add_sums(start_sums(y, kept, resamples, k), y, kept, weights, None, k), k, level)

@@ -1,8 +1,8 @@
 """A sweep on disk: a Zarr v3 group that survives a kill at any moment.
 
 `rows` holds [row, point] (outcomes, `max_residual`, `status`), one chunk of points a file with a checksum; `done` holds one
-cell per chunk and is written after the chunk's rows, so that a chunk counts only if it is complete; `axes` holds the
-values of each axis. The attribute `manifest` says which study it is; a store of another study is refused.
+cell per chunk and is written after the chunk's rows, so that a chunk counts only if it is complete; `tries` holds how many
+cells of a chunk were tried again and how many were rescued; `axes` holds the values of each axis. The attribute `manifest` says which study it is; a store of another study is refused.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ import numpy as np
 from jaxecon.core.errors import InputError, JaxeconError
 from jaxecon.core.model import Model
 
-FORMAT = "jaxecon sweep 2"
+FORMAT = "jaxecon sweep 3"
 
 
 class StoreError(JaxeconError, OSError):
@@ -47,14 +47,17 @@ class SweepStore:
 
     path: Path
     rows: Any
+    tries: Any
     done: Any
     size: int
 
-    def write(self, number: int, values: np.ndarray) -> None:
-        """Write chunk `number`, shape `[row, points]`, then mark it done; raises `StoreError` if the disk refuses."""
+    def write(self, number: int, values: np.ndarray, tries: tuple[int, int]) -> None:
+        """Write chunk `number`, shape `[row, points]`, with the cells retried and rescued in it, then mark it done; raises
+        `StoreError` if the disk refuses."""
         start = number * self.size
         try:
             self.rows[:, start : start + values.shape[1]] = values
+            self.tries[number] = tries
             self.done[number] = 1
         except OSError as error:
             why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
@@ -78,6 +81,11 @@ class SweepStore:
             raise self._damaged(number, "is marked done but holds nothing")
         return rows
 
+    def tries_of(self, number: int) -> tuple[int, int]:
+        """Cells of a chunk that were retried, and rescued."""
+        retried, rescued = np.asarray(self.tries[number]).tolist()
+        return retried, rescued
+
     def _damaged(self, number: int, why: str) -> StoreError:
         place = Path("rows") / "c" / "0" / str(number)
         return StoreError(
@@ -85,11 +93,11 @@ class SweepStore:
             f"{self.path / 'done' / 'c' / str(number)}, then go on with resume=True (--resume)"
         )
 
-    def statuses(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Largest residuals and statuses, one chunk after the other; -1 where a chunk is not there yet."""
+    def statuses(self) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int]]]:
+        """Largest residuals, statuses (-1 where a chunk is not there yet) and tries, one chunk after the other."""
         for number, done in enumerate(self.is_done()):
             rows = self.chunk(number) if done else np.full((2, self._points(number)), np.nan)
-            yield rows[-2], np.where(np.isnan(rows[-1]), -1, rows[-1]).astype(np.int32)
+            yield rows[-2], np.where(np.isnan(rows[-1]), -1, rows[-1]).astype(np.int32), self.tries_of(number)
 
     def _points(self, number: int) -> int:
         return min(self.size, self.rows.shape[1] - number * self.size)
@@ -126,8 +134,13 @@ def create_store(path: Path, study: dict[str, Any], about: dict[str, Any], axes:
             compressors=(Crc32cCodec(),), dimension_names=("row", "point"),
             attributes={"row": [*study["outcomes"], "max_residual", "status"]},
         )  # fmt: skip
+        chunks = -(-shape[1] // size)
+        tries = group.create_array(
+            "tries", shape=(chunks, 2), chunks=(1, 2), dtype="int32", fill_value=0, dimension_names=("chunk", "try"),
+            attributes={"try": ["retried", "rescued"]},
+        )  # fmt: skip
         done = group.create_array(
-            "done", shape=(-(-shape[1] // size),), chunks=(1,), dtype="uint8", fill_value=0, dimension_names=("chunk",)
+            "done", shape=(chunks,), chunks=(1,), dtype="uint8", fill_value=0, dimension_names=("chunk",)
         )
         values = group.create_group("axes")
         for name, axis in axes.items():
@@ -136,7 +149,7 @@ def create_store(path: Path, study: dict[str, Any], about: dict[str, Any], axes:
         raise InputError([f"{path} cannot be written: {error}; choose a writable path"], what) from None
     # The manifest comes last: a store without one was killed while it was made and is refused on resume.
     group.attrs["manifest"] = {"format": FORMAT, "hash": hash_of(study), "study": study, "about": about}
-    return SweepStore(path, rows, done, size)
+    return SweepStore(path, rows, tries, done, size)
 
 
 def _write_axis(group: Any, name: str, values: np.ndarray) -> None:
@@ -166,7 +179,7 @@ def open_store(path: Path) -> tuple[SweepStore, dict[str, Any]]:
         group: Any = zarr.open_group(path, mode="r+")
         manifest: Any = group.attrs["manifest"]
         if manifest["format"] == FORMAT:
-            return SweepStore(path, group["rows"], group["done"], group["rows"].chunks[1]), manifest
+            return SweepStore(path, group["rows"], group["tries"], group["done"], group["rows"].chunks[1]), manifest
         why = f"its format is {manifest['format']!r}, this version writes {FORMAT!r}"
     except (OSError, KeyError, ValueError, TypeError):
         why = "it has no manifest"

@@ -59,7 +59,7 @@ def active_subspace(
     Constantine (2015), Active Subspaces; Constantine & Diaz (2017), Reliab. Eng. Syst. Saf. 162:1.
     """
     n, o, k = slopes.shape
-    weights = bootstrap_weights(n, resamples, seed).T / n
+    weights = bootstrap_weights(n, resamples, seed) / n
     z = NormalDist().inv_cdf(0.5 + level / 2)
     found = []
     # One outcome after the other: the products of all of them need not fit memory.

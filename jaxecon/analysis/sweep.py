@@ -14,9 +14,10 @@ import numpy as np
 import xarray as xr
 
 import jaxecon
-from jaxecon.analysis.batch import CHUNK, Response, evaluate_rows
+from jaxecon.analysis.batch import CHUNK, MANY, Response, evaluate_rows, points_at_once
 from jaxecon.analysis.designs import Progress, count_problems, inputs_of, outcome_names, resolve
-from jaxecon.analysis.hosts import meet, mine
+from jaxecon.analysis.hosts import agreed, meet, mine
+from jaxecon.analysis.retries import Retries
 from jaxecon.analysis.store import (
     SweepStore,
     create_store,
@@ -36,12 +37,16 @@ IN_MEMORY = 1 << 28
 
 @dataclasses.dataclass
 class Tally:
-    """What is known of the cells so far: how many have which status, and the largest residual of the solved ones."""
+    """What is known of the cells so far: how many have which status, the largest residual of the solved ones, and how many
+    were tried again and rescued."""
 
     counts: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     residual: float = float("nan")
+    retried: int = 0
+    rescued: int = 0
 
-    def add(self, residual: np.ndarray, status: np.ndarray) -> None:
+    def add(self, residual: np.ndarray, status: np.ndarray, tries: tuple[int, int]) -> None:
+        self.retried, self.rescued = self.retried + tries[0], self.rescued + tries[1]
         codes, counts = np.unique(np.asarray(status).astype(int), return_counts=True)
         self.counts.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
         self.residual = float(np.fmax(self.residual, np.max(residual[status == SOLVED], initial=-np.inf)))
@@ -51,39 +56,60 @@ class Tally:
         return self.counts.total() - self.counts[SOLVED]
 
     def attributes(self, model: Model) -> dict[str, Any]:
-        """Cells, solved cells, the failures by reason, and the largest residual of the solved ones."""
+        """Cells, solved cells, the failures by reason, the second tries, and the largest residual of the solved cells."""
         failed = {model.reason(c)[0]: n for c, n in sorted(self.counts.items()) if c != SOLVED and n}
         counts = {"cells": self.counts.total(), "solved": self.counts[SOLVED], "failed": json.dumps(failed)}
+        counts |= {"retried": self.retried, "rescued": self.rescued}
         return counts | {"largest_residual": self.residual if self.counts[SOLVED] else float("nan")}
 
 
 def _evaluate_chunk(
-    model: Model, p: Any, u: Any, columns: dict[str, np.ndarray], size: int, outcomes: tuple[str, ...]
-) -> np.ndarray:
-    """Rows of one chunk of a study of `size` points, shape `[rows, points]`; static axes take one compiled function per
-    combination."""
+    model: Model,
+    p: Any,
+    u: Any,
+    columns: dict[str, np.ndarray],
+    study: Study,
+    chunk: int,
+    outcomes: tuple[str, ...],
+    retry: bool,
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Rows of one chunk of a study, shape `[rows, points]`, and how many cells were retried and rescued; static axes take
+    one compiled function per combination."""
     known = inputs_of(model)
     real = tuple(n for n in columns if known[n].kind == "real")
     fixed = [n for n in columns if known[n].kind != "real"]
     count = len(next(iter(columns.values())))
     if real:
         vectors = np.stack([columns[n] for n in real], axis=1)
+        lo, hi = (np.array([end(study.axes[n]) for n in real]) for end in (np.min, np.max))
     else:
         # Only static axes: sweep over the first real parameter at its own value.
         real = (next(n for n, f in known.items() if f.kind == "real"),)
         vectors = np.full((count, 1), float(getattr(p, real[0], np.nan)))
+        lo = hi = vectors[0]
     response = Response(model)
+    retries = Retries(response, real, lo, hi)
     order = list(response.fields())
     kept = [*(order.index(n) for n in outcomes), -2, -1]
-    if not fixed:
-        return evaluate_rows(response, p, u, real, vectors, study=size).T[kept]
-    combinations = list(zip(*(columns[n].tolist() for n in fixed), strict=True))
+    tries = np.zeros(2, int)
+
+    def rows_at(p: Any, vectors: np.ndarray) -> np.ndarray:
+        rows = evaluate_rows(response, p, u, real, vectors, study=study.size, chunk=chunk, alone=True)
+        failed = np.flatnonzero(retries.wanted(rows)) if retry else ()
+        if len(failed):
+            again = retries.again(p, u, vectors[failed])
+            better = again[:, -1] == SOLVED
+            rows[failed[better]] = again[better]
+            tries[:] += len(failed), np.count_nonzero(better)
+        return rows[:, kept]
+
+    combinations = list(zip(*(columns[n].tolist() for n in fixed), strict=True)) or [()] * count
     rows = np.empty((count, len(outcomes) + 2), vectors.dtype)
     for combination in dict.fromkeys(combinations):
-        where = np.array([c == combination for c in combinations])
+        where = np.array([c == combination for c in combinations]) if fixed else slice(None)
         q = dataclasses.replace(p, **dict(zip(fixed, combination, strict=True)))
-        rows[where] = evaluate_rows(response, q, u, real, vectors[where], study=size)[:, kept]
-    return rows.T
+        rows[where] = rows_at(q, vectors[where])
+    return rows.T, (int(tries[0]), int(tries[1]))
 
 
 def sweep(
@@ -97,6 +123,7 @@ def sweep(
     chunk: int | None = None,
     store: str | Path | None = None,
     resume: bool = False,
+    retry: bool = True,
     seed: int = 0,
     outcomes: Sequence[str] | None = None,
     progress: Progress | None = None,
@@ -111,17 +138,20 @@ def sweep(
     - `design`: `"grid"` (every combination), `"paired"` (equal lengths, point by point), or `"sobol"`
       (`points` scrambled Sobol points of the ranges).
     - `params`, `policy`: what is not an axis; `outcomes`: which outcomes to keep, default all.
-    - `chunk`: points between two reports of progress, and of one write to the store.
+    - `chunk`: points between two reports of progress, and of one write to the store. By default 32 768 on a CPU; elsewhere,
+      in a large study, what all local devices hold at once, measured on the compiled program; a resumed sweep keeps its own.
     - `store`: path of a Zarr store that is written chunk by chunk; memory then does not grow with the number of points.
       `resume=True` goes on after a kill, redoing at most one chunk; chunks that are there are read once and checked. A
       store of another study is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` with labels.
+    - `retry`: try cells again whose solver failed (`Model.retried`), from other starts and solved neighbors; a bounded
+      effort for each such cell, and none for others. `jaxecon.analysis.retries` says how.
     - `progress(done, total, info)`: called after each chunk; `info`: failed cells, points computed per second, resumed.
 
     All local devices take part. Under `jax.distributed` every process calls `sweep` with the same store and takes its share
     of the chunks.
 
     **Returns** a dataset with one dimension per axis (grid) or the dimension `point`: outcomes, `max_residual`,
-    `status`. Failed cells are NaN with a reason; the attributes count them. A store of more than 256 MB is opened lazily
+    `status`. Failed cells are NaN with a reason; the attributes count them, and those `retried` and `rescued`. A store of more than 256 MB is opened lazily
     along `point` (a grid in the order of its axes, the last one fastest). Raises `InputError` before computing,
     `StoreError` where the disk fails.
     """
@@ -144,7 +174,7 @@ def sweep(
     wide = [n for n in study.axes if np.ndim(getattr(p if hasattr(p, n) else u, n)) > 0]
     if wide:
         raise InputError([f"{n} is a path in the given policy; sweep a scalar" for n in wide], "the sweep")
-    size = min(chunk or CHUNK, study.size)
+    size = min(chunk or _chunk_of(Response(model), p, u, study, Path(store) if resume and store else None), study.size)
     record = provenance(
         model, seed=seed if design == "sobol" else None, precision=precision, design=design, axes=study.label(),
         params=settings(p), policy=settings(u), chunk=size,
@@ -154,7 +184,7 @@ def sweep(
         definition = {
             "model": model.name, "design": design, "seed": seed, "precision": precision, "chunk": size,
             "axes": study.describe(), "points": study.size, "outcomes": list(chosen),
-            "params": settings(p), "policy": settings(u), "source": source_hash(model),
+            "params": settings(p), "policy": settings(u), "source": source_hash(model), "retry": retry,
             "jaxecon": jaxecon.__version__, "jax": jax.__version__,
         }  # fmt: skip
         sink = _sink(Path(store), definition, record, study, (len(chosen) + 2, study.size), size, resume, precision)
@@ -163,13 +193,13 @@ def sweep(
     chunks = -(-study.size // size)
     finished, own = sink.is_done() if sink else np.zeros(chunks, bool), mine(chunks)
 
-    def keep(number: int, start: int, stop: int, block: np.ndarray, resumed: bool) -> None:
+    def keep(number: int, start: int, stop: int, block: np.ndarray, tries: tuple[int, int], resumed: bool) -> None:
         nonlocal computed
         if sink and not resumed:
-            sink.write(number, block)
+            sink.write(number, block, tries)
         elif rows is not None:
             rows[:, start:stop] = block
-        tally.add(block[-2], block[-1])
+        tally.add(block[-2], block[-1], tries)
         computed += 0 if resumed else stop - start
         if progress is not None:
             rate = computed / (time.perf_counter() - start_time)
@@ -180,20 +210,29 @@ def sweep(
         pending: Future[None] | None = None
         for number, start, stop, columns in study.chunks(size, finished | ~own):
             if columns is not None:
-                block = _evaluate_chunk(model, p, u, columns, study.size, chosen)
+                block, tries = _evaluate_chunk(model, p, u, columns, study, size, chosen, retry)
             elif sink and own[number]:
-                block = sink.chunk(number)
+                block, tries = sink.chunk(number), sink.tries_of(number)
             else:
                 continue
             if pending is not None:
                 pending.result()
-            pending = writer.submit(keep, number, start, stop, block, columns is None)
+            pending = writer.submit(keep, number, start, stop, block, tries, columns is None)
         if pending is not None:
             pending.result()
     if sink is None:
         return _dataset(model, study, chosen, rows, record | tally.attributes(model), tuple(tally.counts))
     meet("sweep done")
     return open_sweep(model, sink.path, tally=tally if jax.process_count() == 1 else None)
+
+
+def _chunk_of(response: Response, p: Any, u: Any, study: Study, store: Path | None) -> int:
+    """Points of a chunk: those of the store that the sweep goes on with, else as many as the devices take at once."""
+    if store is not None and store.exists():
+        return open_store(store)[0].size
+    if jax.default_backend() == "cpu" or study.size < (response.model.many or MANY):
+        return CHUNK
+    return agreed(max(points_at_once(response, p, u) * jax.local_device_count(), CHUNK))
 
 
 def _sink(
@@ -258,8 +297,8 @@ def open_sweep(model: Model, store: str | Path, *, tally: Tally | None = None) -
     study = Study(made["design"], read_axes(sink.path, list(made["axes"])), made["points"], made["seed"])
     if tally is None:
         tally = Tally()
-        for residual, status in sink.statuses():
-            tally.add(residual, status)
+        for cells in sink.statuses():
+            tally.add(*cells)
     names, codes = tuple(made["outcomes"]), tuple(tally.counts)
     attributes = manifest["about"] | tally.attributes(model)
     if np.dtype(made["precision"]).itemsize * sink.rows.size <= IN_MEMORY:

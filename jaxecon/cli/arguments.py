@@ -1,13 +1,14 @@
 """The grammar of the command line, and from words to validated parameters and policies."""
 
 import argparse
-import dataclasses
 import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from jaxecon.cli import studies
+from jaxecon.cli.options import Wrong, count, number, one_of, seed
 from jaxecon.core.errors import InputError, did_you_mean
 from jaxecon.core.fields import Field
 
@@ -22,6 +23,7 @@ EXAMPLES = {
     "sensitivity": "jaxecon sensitivity information_pollution --method sobol --samples 1024",
     "claims": "jaxecon claims supply_shock --draws 10000",
     "report": "jaxecon report -o report.html",
+    **studies.EXAMPLES,
 }
 
 
@@ -33,45 +35,6 @@ class Parser(argparse.ArgumentParser):
             wrong = message.split("invalid choice: ")[1].split("'")[1]
             message = f"there is no command {wrong!r}; {did_you_mean(wrong, EXAMPLES)}"
         self.exit(2, f"jaxecon: {message}\n  See: {self.prog} --help\n")
-
-
-@dataclasses.dataclass(frozen=True)
-class Wrong:
-    """An option that cannot be read, kept until all are known, so that every wrong one is named at once."""
-
-    problem: str
-
-
-def _count(text: str) -> int | Wrong:
-    try:
-        value = int(text)
-    except ValueError:
-        return Wrong(f"{text!r} is not a whole number; give one of at least 1")
-    return value if value >= 1 else Wrong(f"{value} is too small; give a whole number of at least 1")
-
-
-def _seed(text: str) -> int | Wrong:
-    try:
-        value = int(text)
-    except ValueError:
-        return Wrong(f"{text!r} is not a whole number in [0, 4294967295]")
-    return value if 0 <= value < 2**32 else Wrong(f"{value} is outside [0, 4294967295]; choose a seed inside it")
-
-
-def _one_of(*choices: str) -> Callable[[str], str | Wrong]:
-    def read(text: str) -> str | Wrong:
-        return text if text in choices else Wrong(f"{text!r} is none of {', '.join(choices)}")
-
-    return read
-
-
-def check_options(args: argparse.Namespace) -> None:
-    """Refuse options that could not be read."""
-    wrong = {name: value for name, value in vars(args).items() if isinstance(value, Wrong)}
-    if wrong:
-        raise InputError(
-            [f"--{name.replace('_', '-')}: {value.problem}" for name, value in wrong.items()], "the options"
-        )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -110,8 +73,20 @@ def build_parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--regime", metavar="NAME", help="a named policy of the model")
         sub.add_argument("--set", dest="parameter_set", metavar="NAME", help="a named parameter set, or a .toml file")
-        sub.add_argument("--seed", type=_seed, default=0)
+        sub.add_argument("--seed", type=seed, default=0)
         sub.add_argument("--x32", action="store_true", help="float32 instead of float64")
+
+    def spread(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--distributed",
+            nargs="?",
+            const="",
+            metavar="K/N@HOST:PORT",
+            help="share the work with the other processes of this Slurm, Kubernetes or MPI job; or: this is process K of N",
+        )
+        sub.add_argument(
+            "--heartbeat", type=count, default=100, metavar="SECONDS", help="until a silent process counts as lost"
+        )
 
     command("models", "List the models.")
     command("show", "Parameters, instruments, outcomes, claims, regimes and sets of a model.", "one")
@@ -123,9 +98,9 @@ def build_parser() -> argparse.ArgumentParser:
     simulate = command("simulate", "Run a dynamic or agent layer over time.", "one")
     point(simulate)
     simulate.add_argument("--layer", default="dynamics", help="dynamics, agents, or the name of one layer")
-    simulate.add_argument("--agents", type=_count, metavar="N")
-    simulate.add_argument("--periods", type=_count, metavar="T", help="periods of agents, or time steps of dynamics")
-    simulate.add_argument("--seeds", type=_count, default=1, metavar="K")
+    simulate.add_argument("--agents", type=count, metavar="N")
+    simulate.add_argument("--periods", type=count, metavar="T", help="periods of agents, or time steps of dynamics")
+    simulate.add_argument("--seeds", type=count, default=1, metavar="K")
     simulate.add_argument("--smooth", action="store_true", help="the differentiable variant of the agent rule")
 
     sweep = command("sweep", "Outcomes over named axes.", "one")
@@ -133,48 +108,55 @@ def build_parser() -> argparse.ArgumentParser:
     sweep.add_argument(
         "axes", nargs="+", metavar="NAME=LO:HI:N", help="also NAME=a,b,c; with --design sobol NAME=LO:HI"
     )
-    sweep.add_argument(
-        "--design", type=_one_of("grid", "paired", "sobol"), default="grid", help="grid, paired or sobol"
-    )
-    sweep.add_argument("--points", type=_count, metavar="N", help="points of the sobol design")
+    sweep.add_argument("--design", type=one_of("grid", "paired", "sobol"), default="grid", help="grid, paired or sobol")
+    sweep.add_argument("--points", type=count, metavar="N", help="points of the sobol design")
     sweep.add_argument("--resume", action="store_true", help="go on with the store given by -o")
-    sweep.add_argument(
-        "--distributed",
-        nargs="?",
-        const="",
-        metavar="K/N@HOST:PORT",
-        help="share the sweep with the other processes of this Slurm, Kubernetes or MPI job; or: this is process K of N",
-    )
+    sweep.add_argument("--no-retry", action="store_true", help="leave cells alone whose solver failed")
+    spread(sweep)
 
     optimize = command("optimize", "Choose instruments by gradients, from several starts.", "one")
     point(optimize)
+    spread(optimize)
     optimize.add_argument("--instruments", required=True, metavar="A,B", help="names, separated by commas")
     optimize.add_argument("--objective", metavar="OUTCOME", help="default: the model's own (welfare)")
-    optimize.add_argument("--method", type=_one_of("adam", "lbfgs"), default="adam", help="adam or lbfgs")
-    optimize.add_argument("--starts", type=_count, default=16)
-    optimize.add_argument("--steps", type=_count, default=300)
+    optimize.add_argument("--method", type=one_of("adam", "lbfgs"), default="adam", help="adam or lbfgs")
+    optimize.add_argument("--starts", type=count, default=16)
+    optimize.add_argument("--steps", type=count, default=300)
 
     sensitivity = command("sensitivity", "Which parameters drive the outcomes.", "one")
     point(sensitivity)
+    spread(sensitivity)
     methods = ("sobol", "shapley", "morris", "derivative", "active", "elasticities")
-    sensitivity.add_argument("--method", type=_one_of(*methods), default="sobol", help=", ".join(methods))
-    sensitivity.add_argument("--samples", type=_count, default=1024, metavar="N")
+    sensitivity.add_argument("--method", type=one_of(*methods), default="sobol", help=", ".join(methods))
+    sensitivity.add_argument("--samples", type=count, default=1024, metavar="N")
     sensitivity.add_argument("--outcome", action="append", metavar="NAME", help="repeatable; default: all")
-    sensitivity.add_argument("--second-order", action="store_true")
+    sensitivity.add_argument("--second-order", action="store_true", help="also the interactions of pairs (sobol)")
+    sensitivity.add_argument(
+        "--correlate",
+        action="append",
+        default=[],
+        metavar="A,B=R",
+        help="inputs that move together (shapley, active); repeatable",
+    )
+    sensitivity.add_argument(
+        "--tolerance", type=number(0.0), metavar="X", help="stop where no half-width of a share exceeds it (sobol)"
+    )
     sensitivity.add_argument("--prior", metavar="FILE", help="TOML file with a table [prior] of name = [lo, hi]")
 
     claims = command("claims", "Check the propositions of the papers at a point and over the prior box.", "some")
     point(claims)
-    claims.add_argument("--draws", type=_count, default=1000, metavar="N")
+    spread(claims)
+    claims.add_argument("--draws", type=count, default=1000, metavar="N")
     claims.add_argument("--id", dest="ids", action="append", metavar="ID", help="one claim; repeatable")
     claims.add_argument("--prior", metavar="FILE", help="TOML file with a table [prior] of name = [lo, hi]")
 
     report = command("report", "Everything about the models in one HTML file, with the same content as data.", "some")
-    report.add_argument("--draws", type=_count, default=1000, metavar="N")
-    report.add_argument("--samples", type=_count, default=128, metavar="N")
-    report.add_argument("--seed", type=_seed, default=0)
+    report.add_argument("--draws", type=count, default=1000, metavar="N")
+    report.add_argument("--samples", type=count, default=128, metavar="N")
+    report.add_argument("--seed", type=seed, default=0)
     report.add_argument("--full", action="store_true", help="also the claims and studies that take minutes each")
     report.add_argument("--quick", action="store_true", help="small samples, for a first look")
+    studies.add(command, point, spread)
     return parser
 
 

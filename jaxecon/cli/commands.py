@@ -10,20 +10,17 @@ import numpy as np
 
 from jaxecon.analysis.designs import box_of, name_problems
 from jaxecon.analysis.simulate import find_layer
-from jaxecon.cli import catalog
+from jaxecon.cli import boundaries, catalog, policy, words
 from jaxecon.cli.arguments import all_of, parse_axes, read_point, read_prior
+from jaxecon.cli.options import names as names_of
 from jaxecon.cli.output import Result, Table, progress_bar
 from jaxecon.core.discovery import load, models
 from jaxecon.core.errors import InputError
 from jaxecon.core.fields import fields_of
 
 
-def _precision(args: argparse.Namespace) -> str:
+def precision(args: argparse.Namespace) -> str:
     return "float32" if args.x32 else "float64"
-
-
-def _names(text: str) -> list[str]:
-    return [n.strip() for n in text.split(",") if n.strip()]
 
 
 def check(args: argparse.Namespace) -> None:
@@ -37,7 +34,7 @@ def check(args: argparse.Namespace) -> None:
     if hasattr(args, "values"):
         steps.append(lambda: read_point(m, args))
     if hasattr(args, "axes"):
-        steps.append(lambda: parse_axes(m, args.axes, args.design))
+        steps.append(lambda: parse_axes(m, args.axes, getattr(args, "design", "grid")))
     if hasattr(args, "prior"):
         steps.append(lambda: _refuse(box_of(m, None, read_prior(args.prior))[1]))
     if hasattr(args, "layer"):
@@ -45,14 +42,14 @@ def check(args: argparse.Namespace) -> None:
     claims = [c.id for parent in m.claims for c in (parent, *parent.parts)]
     outcomes = [args.objective] if getattr(args, "objective", None) else getattr(args, "outcome", None) or []
     for names, known, what in (
-        (_names(getattr(args, "instruments", "")), fields_of(m.Policy), "instrument"),
+        (names_of(getattr(args, "instruments", "")), fields_of(m.Policy), "instrument"),
         (outcomes, fields_of(m.Outcomes), "outcome"),
         (getattr(args, "ids", None) or [], claims, "claim"),
     ):
         steps.append(
             lambda names=names, known=known, what=what: _refuse(name_problems(names, known, f"{what} of {m.name}"))
         )
-    all_of(*steps)
+    all_of(*steps, *words.checks(m, args))
 
 
 def _refuse(problems: Sequence[str]) -> None:
@@ -67,7 +64,7 @@ def solve(args: argparse.Namespace) -> Result:
 
     m = load(args.model)
     p, u = read_point(m, args)
-    ds = run(m, p, u, precision=_precision(args))
+    ds = run(m, p, u, precision=precision(args))
     code = int(ds.status)
     name, why = m.reason(code)
     kinds = (
@@ -119,7 +116,7 @@ def simulate(args: argparse.Namespace) -> Result:
             seeds=args.seeds,
             seed=args.seed,
             smooth=args.smooth,
-            precision=_precision(args),
+            precision=precision(args),
             **more,
         )
     series = {
@@ -173,12 +170,12 @@ def sweep(args: argparse.Namespace) -> Result:
     with progress_bar(f"sweep {m.name}") as progress:
         ds = run(
             m, axes, design=args.design, points=args.points, params=p, policy=u, store=store,
-            resume=args.resume, seed=args.seed, progress=progress, precision=_precision(args),
+            resume=args.resume, retry=not args.no_retry, seed=args.seed, progress=progress, precision=precision(args),
         )  # fmt: skip
     failed = json.loads(ds.attrs["failed"])
     summary: dict[str, Any] = {
         "model": m.name, "design": args.design, "axes": {str(n): v.values for n, v in ds.coords.items()}, "cells": ds.attrs["cells"],
-        "solved": ds.attrs["solved"], "failed": failed, "max_residual": ds.attrs["largest_residual"], "provenance": dict(ds.attrs),
+        "solved": ds.attrs["solved"], "failed": failed, "retried": ds.attrs["retried"], "rescued": ds.attrs["rescued"], "max_residual": ds.attrs["largest_residual"], "provenance": dict(ds.attrs),
     }  # fmt: skip
     if store:
         payload = {**summary, "store": store}
@@ -198,6 +195,10 @@ def sweep(args: argparse.Namespace) -> Result:
     notes = [
         f"{summary['solved']} of {summary['cells']} cells solved, largest residual of the solved {summary['max_residual']:.1e}"
     ]
+    if ds.attrs["retried"]:
+        notes.append(
+            f"{ds.attrs['rescued']} of {ds.attrs['retried']} cells whose solver failed were rescued on a second try"
+        )
     if step > 1 and ds.status.ndim == 1:
         notes.append(f"the table reads every {step}th cell")
     notes += [
@@ -206,7 +207,7 @@ def sweep(args: argparse.Namespace) -> Result:
     ]
     records = ds.to_dataframe().reset_index().to_dict("records") if args.output and args.output.endswith(".csv") else []
     table = Table(f"{m.title}: {summary['cells']} cells", ["outcome", "unit", "least", "median", "largest"], rows)
-    return Result(payload, [table], records, notes, written=[store] if store else [])  # pyright: ignore
+    return Result(payload, [table], records, notes, written=[store] if store else [], dataset=ds)  # pyright: ignore
 
 
 def optimize(args: argparse.Namespace) -> Result:
@@ -218,8 +219,8 @@ def optimize(args: argparse.Namespace) -> Result:
     p, u = read_point(m, args)
     with progress_bar(f"optimize {m.name}"):
         best = run(
-            m, _names(args.instruments), objective=args.objective, params=p, policy=u, method=args.method, starts=args.starts,
-            steps=args.steps, seed=args.seed, precision=_precision(args),
+            m, names_of(args.instruments), objective=args.objective, params=p, policy=u, method=args.method, starts=args.starts,
+            steps=args.steps, seed=args.seed, precision=precision(args),
         )  # fmt: skip
     units = fields_of(m.Policy)
     payload = {
@@ -258,7 +259,8 @@ def sensitivity(args: argparse.Namespace) -> Result:
     with progress_bar(f"{args.method} {m.name}") as progress:
         ds = run(
             m, args.method, samples=args.samples, outcomes=args.outcome, params=p, policy=u, prior=prior,
-            second_order=args.second_order, seed=args.seed, progress=progress, precision=_precision(args),
+            second_order=args.second_order, correlation=words.correlation(m, args), tolerance=args.tolerance, seed=args.seed,
+            progress=progress, precision=precision(args),
         )  # fmt: skip
     measures = [n for n, v in ds.data_vars.items() if v.dims == ("outcome", "parameter")]
     outcomes, parameters = ([str(x) for x in ds[d].values] for d in ("outcome", "parameter"))
@@ -275,9 +277,9 @@ def sensitivity(args: argparse.Namespace) -> Result:
     rows = [[parameters[k], *(float(one[n].values[k]) for n in measures)] for k in order]
     records = [{"outcome": o, "parameter": q, **{str(n): float(ds[n].values[i, k]) for n in measures}}
                for i, o in enumerate(outcomes) for k, q in enumerate(parameters)]  # fmt: skip
-    return Result(
-        payload, [Table(f"{m.title}: {args.method} for {goal}", ["parameter", *map(str, measures)], rows)], records
-    )
+    table = Table(f"{m.title}: {args.method} for {goal}", ["parameter", *map(str, measures)], rows)
+    notes = [str(ds.attrs["verdict"])] if "verdict" in ds.attrs else []
+    return Result(payload, [table], records, notes, dataset=ds[measures])
 
 
 def claims(args: argparse.Namespace) -> Result:
@@ -292,7 +294,7 @@ def claims(args: argparse.Namespace) -> Result:
     for m, (p, u) in zip(chosen, points):
         with progress_bar(f"claims {m.name}") as progress:
             found = run(m, args.ids, draws=args.draws, seed=args.seed, params=p, policy=u, prior=prior, progress=progress,
-                        boundary=False, precision=_precision(args))  # fmt: skip
+                        boundary=False, precision=precision(args))  # fmt: skip
         for claim in found:
             payload.append({"model": m.name, **claim.to_dict()})
             for c in (claim, *claim.parts):
@@ -335,6 +337,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "sensitivity": sensitivity,
     "claims": claims,
     "report": report,
+    **policy.COMMANDS,
+    **boundaries.COMMANDS,
 }
 
 __all__: Sequence[str] = ["COMMANDS"]

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ import numpy as np
 
 from jaxecon.core.errors import InputError
 
-FORMATS = {"sweep": (".zarr", ".json", ".csv"), "report": (".html",)}
+FORMATS = {"sweep": (".zarr", ".json", ".csv", ".parquet"), "report": (".html",)}
 DEFAULT_FORMATS = (".json", ".csv")
+# Commands whose result is a labelled dataset.
+LABELLED = ("constrained", "optima", "robust", "pareto", "plan", "complements", "split", "slopes", "threshold", "curve",
+            "distance", "multiplicity", "sensitivity")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Table:
 class Result:
     """What a command found: `payload` for JSON, `tables` for people, `records` for CSV, the exit code.
 
-    `written`: paths the command has written itself; `notes`: lines below the tables.
+    `written`: paths the command has written itself; `notes`: lines below the tables; `dataset`: for Parquet.
     """
 
     payload: Any
@@ -42,6 +46,7 @@ class Result:
     notes: Sequence[str] = ()
     code: int = 0
     written: Sequence[str] = ()
+    dataset: Any = None
 
 
 def plain(value: Any) -> Any:
@@ -64,8 +69,10 @@ def check_target(args: argparse.Namespace) -> None:
     if not args.output:
         return
     path = Path(args.output)
-    formats = FORMATS.get(args.command, DEFAULT_FORMATS)
+    formats = FORMATS.get(args.command, (*DEFAULT_FORMATS, ".parquet") if args.command in LABELLED else DEFAULT_FORMATS)
     problems = []
+    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+        problems.append(f"{args.output!r} needs pyarrow: pip install 'jaxecon[tables]'")
     if path.suffix not in formats:
         problems.append(f"{args.output!r} has no suffix that {args.command} can write; choose {', '.join(formats)}")
     parent = path.parent
@@ -95,6 +102,10 @@ def deliver(result: Result, args: argparse.Namespace) -> None:
         path = Path(args.output)
         if path.suffix == ".json":
             path.write_text(_json(result.payload) + "\n", encoding="utf-8")
+        elif path.suffix == ".parquet":
+            from jaxecon.analysis.export import to_parquet
+
+            to_parquet(result.dataset, path)
         else:
             _write_csv(path, result.records)
         written.append(args.output)

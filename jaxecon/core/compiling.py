@@ -50,7 +50,15 @@ def _jit(function: Callable[..., Any], effort: int | None, grids: bool = False) 
     def call(*args: Any) -> Any:
         return on(jax.default_backend())(*args)
 
+    # For a look at the compiled program without running it.
+    call.compiled = lambda *args: on(jax.default_backend()).lower(*args).compile().compiled  # pyright: ignore
     return call
+
+
+def memory_of(function: Callable[..., Any], *args: Any) -> int:
+    """Bytes that the compiled program of a `wide_jit` or `quick_jit` takes on its device: arguments, outputs, scratch."""
+    stats = function.compiled(*args).memory_analysis()  # pyright: ignore
+    return stats.argument_size_in_bytes + stats.output_size_in_bytes + stats.temp_size_in_bytes
 
 
 def wide_jit(function: Callable[..., Any], *, grids: bool = False) -> Callable[..., Any]:

@@ -18,6 +18,10 @@ class InputError(JaxeconError, ValueError):
         super().__init__("\n".join([head, *(f"  - {p}" for p in self.problems)]))
 
 
+class ProcessLost(JaxeconError):
+    """Another process of a study ended; the message says what is safe and how to go on."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A suggestion for a misspelt name, or the list of what is known."""
     known = list(known)

@@ -176,7 +176,10 @@ class Model:
     - `constraints(p)`: named margins that must be positive (order restrictions), checked at the edge.
     - `objective`: the outcome that policies maximize; `tolerance`: of residuals, in float64.
     - `float32_exceptions`: outcomes that float32 does not reproduce to 1e-3.
-    - `starts(p, u) -> [S] batch` of equilibria from other starts, for uniqueness checks.
+    - `starts(p, u) -> [S] batch` of equilibria from other starts, for uniqueness checks and retries.
+    - `restart(p, u, eq)`: the equilibrium found from another point's as the start, for the continuation of failed cells.
+    - `retried`: statuses that say that the solver failed, so that a sweep tries again; a model's own reasons are findings
+      about the economy, and final, unless they are named here.
     - `block`: points that a CPU takes side by side, where a point holds grids and few of them fill the cache of a core.
     - `many`: points from which a study is worth a program that runs faster and compiles longer, where a point is costly.
     """
@@ -200,6 +203,8 @@ class Model:
     moments: Mapping[str, Moments] = dataclasses.field(default_factory=dict)
     constraints: Callable[[Any], Mapping[str, Float[Array, ""]]] = lambda p: {}
     starts: Callable[[Any, Any], Any] | None = None
+    restart: Callable[[Any, Any, Any], Any] | None = None
+    retried: tuple[int, ...] = (NOT_CONVERGED, RESIDUAL_TOO_LARGE, NOT_FINITE)
     objective: str = "welfare"
     tolerance: float = 1e-8
     float32_exceptions: tuple[str, ...] = ()
@@ -277,7 +282,11 @@ def tolerance_for(model: Model, dtype: Any) -> float:
 
 def evaluate_pure(model: Model, p: Any, u: Any) -> Evaluation:
     """Solve the model at one point; pure, for use inside jit, vmap and grad."""
-    eq = model.equilibrium(p, u)
+    return certify(model, p, u, model.equilibrium(p, u))
+
+
+def certify(model: Model, p: Any, u: Any, eq: Any) -> Evaluation:
+    """Outcomes of an equilibrium and whether it is one: its own status, finite outcomes, the redundant identities."""
     out = model.outcomes(p, u, eq)
     residuals = dict(model.identities(p, u, eq))
     stacked = jnp.stack([jnp.abs(jnp.asarray(r)) for r in residuals.values()])

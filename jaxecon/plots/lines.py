@@ -1,6 +1,7 @@
 """Lines: outcomes along one axis of a sweep, and paths with bands over seeds."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -46,6 +47,14 @@ def entry_lines(path: xr.Dataset, name: str) -> Figure:
     return figure
 
 
+def _show_constants(ax: Any) -> None:
+    """Draw a series that moves by less than a part in 10^4 as the constant that it is, not its last digits."""
+    low, high = ax.get_ylim()
+    middle = (low + high) / 2
+    if high - low < 1e-4 * abs(middle):
+        ax.set_ylim(middle - 0.05 * abs(middle), middle + 0.05 * abs(middle))
+
+
 def path_bands(path: xr.Dataset, series: Sequence[str], *, columns: int = 3) -> Figure:
     """Series over time, one panel each; with a seed dimension the median and the band of the middle 80 %."""
     columns = min(columns, len(series))
@@ -61,6 +70,7 @@ def path_bands(path: xr.Dataset, series: Sequence[str], *, columns: int = 3) -> 
             else:
                 ax.plot(path[time], values, color=COLORS[0])
             ax.set(xlabel=axis_label(path[time]), title=axis_label(values))
+            _show_constants(ax)
         for ax in axes[len(series) :]:
             ax.set_visible(False)
     return figure

@@ -7,12 +7,18 @@ import numpy as np
 from jaxecon import plots
 from jaxecon.core.fields import GRADES, fields_of
 from jaxecon.core.model import EXPECTATIONS
+from jaxecon.report.fits import calibration
 from jaxecon.report.page import folded, heading, paragraph, picture, table
 from jaxecon.report.study import ModelStudy, finite_range, set_table
 
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _s(names: list[str]) -> str:
+    """The ending of the verb of one subject."""
+    return "s" if len(names) == 1 else ""
 
 
 def summary(s: ModelStudy) -> str:
@@ -38,11 +44,11 @@ def summary(s: ModelStudy) -> str:
     judged = [c for c in s.claims if c.holds is not None]
     if judged:
         holding = sum(bool(c.holds) for c in judged)
-        words = f"Of {len(judged)} claims checked here, {holding} hold at the baseline"
+        words = f"Of {len(judged)} claims checked here, {holding} hold{'s' * (holding == 1)} at the baseline"
         partial = [c.id for c in judged if c.holds and c.share is not None and c.share < 0.99]
         failing = [c.id for c in judged if not c.holds]
-        words += f"; {', '.join(partial)} hold in part of the box only" if partial else ""
-        words += f"; {', '.join(failing)} fail" if failing else ""
+        words += f"; {', '.join(partial)} hold{_s(partial)} in part of the box only" if partial else ""
+        words += f"; {', '.join(failing)} fail{_s(failing)}" if failing else ""
         sentences.append(words + ".")
     if s.box is not None:
         worst = float(np.nanmax(np.where(s.box.status == 0, s.box.max_residual, np.nan)))
@@ -231,6 +237,7 @@ SECTIONS = {
     "Pieces that failed": failures,
     "Policy": policies,
     "Claims of the paper": claims,
+    "Calibration": calibration,
     "What drives the results": sensitivities,
     "Paths and agents": paths,
     "Further studies": studies,

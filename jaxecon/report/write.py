@@ -15,6 +15,7 @@ import numpy as np
 from jaxecon.core.errors import InputError
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import Model
+from jaxecon.report.fit_records import read_claims, read_fits
 from jaxecon.report.page import document, escape, heading, paragraph, table
 from jaxecon.report.sections import SECTIONS
 from jaxecon.report.study import ModelStudy, Sizes, run_studies, set_table
@@ -150,6 +151,8 @@ def _write_data(s: ModelStudy, folder: Path) -> None:
     content: dict[str, Any] = {
         "model": m.name, "title": m.title, "provenance": s.record, "failed": s.failed, "not_evaluated": s.skipped,
         "claims": [c.to_dict() for c in s.claims], "studies": s.studies, "parameter_sets": set_table(m),
+        "fits": [dataclasses.asdict(r) for r in read_fits(m)],
+        "claims_under_sets": [dataclasses.asdict(r) for r in read_claims(m)],
         "boundaries": {c.id: dataclasses.asdict(c.boundary) for c in s.claims if c.boundary is not None},
         "parameters": {n: {"default": f.default, "unit": f.unit, "bounds": f.bounds, "box": f.box, "grade": f.grade, "source": f.source}
                        for n, f in {**fields_of(m.Params), **fields_of(m.Policy)}.items()},

@@ -52,27 +52,27 @@ def test_scaling_law_is_compute_optimal_and_capability_linear_without_the_wall()
 def test_task_formula(s, a, x):
     """(C8.9): the derivative of log cost by automation, and the cost share of AI, by finite differences."""
     p = with_values(P, sig=s)
-    one, h = jnp.ones(()), 1e-6
+    zero, h = jnp.zeros(()), 1e-6
 
     def ln_cost(a, x):
-        return float((1 - p.alpha) * economy.task_price(p, jnp.asarray(a), jnp.asarray(x), one)[0])
+        return float((1 - p.alpha) * economy.task_price(p, jnp.asarray(a), jnp.log(x), zero)[0])
 
     by_a = (ln_cost(a + h, x) - ln_cost(a - h, x)) / (2 * h)
     by_x = (ln_cost(a, x * np.exp(h)) - ln_cost(a, x * np.exp(-h))) / (2 * h)
     assert float(claims_closed.task_gain(p, jnp.asarray(a), jnp.asarray(x))) == pytest.approx(-by_a, rel=1e-7)
-    share = float(economy.task_price(p, jnp.asarray(a), jnp.asarray(x), one)[1])
+    share = float(economy.task_price(p, jnp.asarray(a), jnp.log(x), zero)[1])
     assert 0.6 * share == pytest.approx(by_x, rel=1e-7)  # Hulten
     # Gains vanish where AI costs as much as labor, and are losses where it costs more.
-    assert float(claims_closed.task_gain(p, jnp.asarray(a), one)) == pytest.approx(0, abs=1e-15)
+    assert float(claims_closed.task_gain(p, jnp.asarray(a), jnp.ones(()))) == pytest.approx(0, abs=1e-15)
 
 
 def test_baumol_weights_of_services():
     """Odds of services in expenditure move with their price by 1 - eps; the price level is the true index."""
     p_s = jnp.asarray([0.5, 1.0, 2.0, 4.0])
-    share, P_level = economy.services_share(P, p_s)
+    share, P_level = economy.services_share(P, jnp.log(p_s))
     odds = np.diff(np.log(share / (1 - share))) / np.diff(np.log(p_s))
     np.testing.assert_allclose(odds, 1 - float(P.eps), rtol=1e-12)
-    slope = jax.vmap(jax.grad(lambda v: jnp.log(economy.services_share(P, jnp.exp(v))[1])))(jnp.log(p_s))
+    slope = jax.vmap(jax.grad(lambda v: jnp.log(economy.services_share(P, v)[1])))(jnp.log(p_s))
     np.testing.assert_allclose(slope, share, rtol=1e-12)  # Shephard
     assert float(P_level[1]) == pytest.approx(1.0)
 

@@ -54,6 +54,7 @@ def test_equal_agents_approach_the_equilibrium_at_rate_root_n(rest):
     np.testing.assert_allclose(jnp.mean(path.low_quality_items), rest.q.L, rtol=5e-3)
 
 
+@pytest.mark.slow
 def test_smooth_equal_agents_rest_at_the_equilibrium(rest):
     path = _run(200, 24, smooth=True)(jax.random.key(0), EQUAL, rest)
     np.testing.assert_allclose(path.trust, rest.T, rtol=1e-9)

@@ -29,6 +29,7 @@ run_path = quick_jit(dynamics.path)
 POLICY = Policy(low_quality_tax=0.05, provenance=0.3, fiduciary_duty=0.4)
 
 
+@pytest.mark.slow
 def test_a_displaced_economy_returns_to_the_static_equilibrium():
     p = with_values(Params(), price_decline=0.0)
     rest = rest_point(p, POLICY)
@@ -55,6 +56,7 @@ def test_the_step_is_second_order():
     assert 3.3 < error[0] / error[1] < 4.7 and 3.3 < error[1] / error[2] < 5.0, error
 
 
+@pytest.mark.slow
 def test_the_path_is_certified_and_follows_a_policy_path():
     p, time = Params(), jnp.linspace(0.0, 10.0, 41)
     flat = run_path(p, Policy(), time)

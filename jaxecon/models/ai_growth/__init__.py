@@ -16,6 +16,7 @@ from jaxecon.models.ai_growth.claims import CLAIMS
 from jaxecon.models.ai_growth.countries import COUNTRIES
 from jaxecon.models.ai_growth.dynamics import DYNAMICS
 from jaxecon.models.ai_growth.equilibrium import REASONS, branches, equilibrium, identities, outcomes
+from jaxecon.models.ai_growth.moments import MOMENT_GROUPS
 from jaxecon.models.ai_growth.outcome_fields import Outcomes
 from jaxecon.models.ai_growth.params import Params, Policy
 from jaxecon.models.ai_growth.regimes import REGIMES
@@ -36,10 +37,11 @@ MODEL = Model(
     claims=CLAIMS,
     dynamics=DYNAMICS | {"countries": COUNTRIES},
     regimes=REGIMES,
+    moments=MOMENT_GROUPS,
     studies=STUDIES,
     float32_exceptions=("rate_effect_low",),
     block=16,
-    many=4096,
+    many=1000,
 )
 
 __all__ = ["MODEL"]

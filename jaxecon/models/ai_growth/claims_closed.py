@@ -148,13 +148,13 @@ def task_claims(p: Params, u: Policy, key: PRNGKeyArray) -> Margins:
 
     def ln_cost(a: Scalar, x: Scalar, s: Scalar) -> Scalar:
         q = eqx.tree_at(lambda r: r.sig, p, s)
-        return (1 - p.alpha) * task_price(q, a, x, jnp.ones_like(x))[0]
+        return (1 - p.alpha) * task_price(q, a, jnp.log(x), jnp.zeros_like(x))[0]
 
     exact = -jax.grad(ln_cost)(a, x, p.sig)
     near_one = eqx.tree_at(lambda q: q.sig, p, _like(p, 1 - tiny))
     acemoglu = -(1 - p.alpha) * jnp.log(x)
     by_price = jax.grad(lambda ln_x: ln_cost(a, jnp.exp(ln_x), p.sig))(jnp.log(x))
-    share = (1 - p.alpha) * task_price(p, a, x, jnp.ones_like(x))[1]
+    share = (1 - p.alpha) * task_price(p, a, jnp.log(x), jnp.zeros_like(x))[1]
     return {
         "C8.9b": 1e-12 - jnp.abs(task_gain(p, a, x) / exact - 1),
         "C8.9c": 1e-4 - jnp.abs(task_gain(near_one, _like(p, tiny), x) / acemoglu - 1),

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
-from jaxecon.models.ai_growth.economy import STATES, Unknowns, Year, long_growth, year
+from jaxecon.models.ai_growth.economy import STATES, Unknowns, Year, ln_ai_price, long_growth, year
 from jaxecon.models.ai_growth.params import Params, Policy
 from jaxecon.models.ai_growth.technology import Exogenous, Stocks
 
@@ -84,27 +85,21 @@ def parts(given: Setting, x: Unknowns) -> Parts:
         wealth=e.X_o / jnp.where(given.now.last, end_wealth(p, e), e.W),
         ln_gross=jnp.log1p(e.r),
         capital_now=e.Q * (1 + e.r),
-        ai_now=jnp.log(e.q) + jnp.log1p(e.r),
+        ai_now=ln_ai_price(p, given.at, given.now, x.ln_M) + jnp.log1p(e.r),
         capital_next=rent_K,
         ai_next=jnp.log(used * e.r_M + e.q * (1 - p.dM)),
     )  # fmt: skip
 
 
 def parts_and_slopes(given: Setting, x: Unknowns) -> tuple[Parts, dict[str, dict[str, Array]]]:
-    """The parts, and their slopes by the unknowns on which they depend: one forward pass an unknown, all years at once."""
-    slopes: dict[str, dict[str, Array]] = {name: {} for name in DEPENDS}
-    value = parts(given, x)
-    for name in _ALL:
-
-        def along(v: Array, name: str = name) -> Parts:
-            return parts(given, x._replace(**{name: v}))
-
-        at = getattr(x, name)
-        moved = jax.jvp(along, (at,), (jnp.ones_like(at),))[1]
-        for part, by in DEPENDS.items():
-            if name in by:
-                slopes[part][name] = getattr(moved, part)
-    return value, slopes
+    """The parts, and their slopes by the unknowns on which they depend: one forward pass for all unknowns and all years."""
+    value, linear = jax.linearize(lambda x: parts(given, x), x)
+    # The barriers keep the compiler from computing anew, for each slope, what all slopes share.
+    value, linear = lax.optimization_barrier((value, linear))
+    one = jnp.eye(len(x), dtype=x.B.dtype)[..., None] + jnp.zeros_like(x.B)
+    moved = lax.optimization_barrier(jax.vmap(linear)(Unknowns(*jnp.moveaxis(one, 1, 0))))
+    place = {name: k for k, name in enumerate(_ALL)}
+    return value, {part: {n: getattr(moved, part)[place[n]] for n in by} for part, by in DEPENDS.items()}
 
 
 class Gaps(NamedTuple):

@@ -23,9 +23,11 @@ class GrowthPath(eqx.Module):
 
     time: Array = _path(unit="yr after 2020", doc="time")
     output: Array = _path(symbol="ln GDP", unit="log", doc="chained GDP, 2019 at full utilization = 0")
-    growth: Array = _path(unit="1/yr", doc="growth of GDP over the year before")
+    growth: Array = _path(unit="1/yr", doc="growth of GDP over the year before; in the first year as in the second")
     effect: Array = _path(unit="share of GDP", doc="effect of AI on GDP (C8.1)")
-    extra_growth: Array = _path(unit="1/yr", doc="extra growth from AI over the year before")
+    extra_growth: Array = _path(
+        unit="1/yr", doc="extra growth from AI over the year before; in the first year as in the second"
+    )
     rate: Array = _path(symbol="r", unit="1/yr", doc="interest rate, from the year to the next")
     rate_effect: Array = _path(unit="1/yr", doc="effect of AI on the interest rate")
     utilization: Array = _share(symbol="u", doc="utilization of all factors")
@@ -63,7 +65,7 @@ def path(p: Params, u: Policy, time: Float[Array, " n"]) -> GrowthPath:
     effect = ln_on - ln_off
 
     def change(x: Array) -> Array:
-        return jnp.diff(x, prepend=x[:1])
+        return jnp.diff(x, prepend=2 * x[:1] - x[1:2])
 
     yearly = {
         "output": ln_on,

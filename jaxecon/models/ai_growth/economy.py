@@ -96,29 +96,34 @@ def lower_bound(p: Params, y: Array, r_min: Array) -> tuple[Array, Array]:
     return r_min + jnp.where(y > 0, large, small), -jnp.where(y > 0, small, large)
 
 
-def task_price(p: Params, a: Array, v: Array, wage: Array) -> tuple[Array, Array]:
+def task_price(p: Params, a: Array, ln_v: Array, ln_wage: Array) -> tuple[Array, Array]:
     r"""Log price of a bundle of tasks (8.9) and the share of AI in its cost:
     $P_H^{1-s} = a v^{1-s} + (1-a)(w/B)^{1-s}$, $\theta = a v^{1-s}/P_H^{1-s}$."""
     s = p.sig
-    by_ai, by_labor = a * v ** (1 - s), (1 - a) * wage ** (1 - s)
+    by_ai, by_labor = a * jnp.exp((1 - s) * ln_v), (1 - a) * jnp.exp((1 - s) * ln_wage)
     return jnp.log(by_ai + by_labor) / (1 - s), by_ai / (by_ai + by_labor)
 
 
-def automation(p: Params, a: Array, x: Array, phi: Array, ln_w: Array, v: Array) -> Array:
+def automation(p: Params, a: Array, x: Array, phi: Array, ln_w: Array, ln_v: Array) -> Array:
     r"""Next year's automation share (8.4), (8.5): $a' = a + \lambda(1 + \lambda_1 a/x)(\bar a - a)$,
     $\bar a = a_0 + (x - a_0)\phi\pi$, $\pi = \Lambda((\ln w - \ln v - \xi)/s_\xi)$; `ai_on` scales the reach beyond $a_0$."""
-    pi = jax.nn.sigmoid((ln_w - jnp.log(v) - p.xi) / p.s_xi)
+    pi = jax.nn.sigmoid((ln_w - ln_v - p.xi) / p.s_xi)
     reach = p.a_0 + p.ai_on * (x - p.a_0) * phi * pi
     return a + p.lam * (1 + p.lam_1 * a / x) * (reach - a)
 
 
-def services_share(p: Params, p_s: Array) -> tuple[Array, Array]:
+def services_share(p: Params, ln_p_s: Array) -> tuple[Array, Array]:
     r"""Share of services in expenditure and the price level (8.15): $P = [\omega + (1-\omega) p_s^{1-\epsilon}]^{1/(1-\epsilon)}$."""
     services = (1 - p.omega) * jnp.exp(p.demand_s)
     weight = services / (p.omega + services)
-    by_services = weight * p_s ** (1 - p.eps)
+    by_services = weight * jnp.exp((1 - p.eps) * ln_p_s)
     total = 1 - weight + by_services
-    return by_services / total, total ** (1 / (1 - p.eps))
+    return by_services / total, jnp.exp(jnp.log(total) / (1 - p.eps))
+
+
+def ln_ai_price(p: Params, at: Stocks, now: Exogenous, ln_M: Array) -> Array:
+    r"""Log price of AI capital (8.6): its trend, and learning by what is installed, $\ln q = \ln \bar q - \chi_q \ln(M/M_0)$."""
+    return now.ln_q - p.chi_q * (ln_M - at.ln_M)
 
 
 def year(p: Params, u: Policy, at: Stocks, now: Exogenous, x: Unknowns) -> Year:
@@ -130,10 +135,14 @@ def year(p: Params, u: Policy, at: Stocks, now: Exogenous, x: Unknowns) -> Year:
     # Costs and prices: (8.7), (8.9), c_g = 1
     m = r_M + now.e * (1 + u.carbon_price)
     v_g, v_s = (1 + u.robot_tax) * p.mu * m, (1 + u.ai_tax) * p.mu * m
-    ln_H_g, theta_g = task_price(p, x.a_g, v_g, w * jnp.exp(-p.b_g * (x.a_g - p.a_0) / p.x_g))
-    ln_H_s, theta_s = task_price(p, x.a_s, v_s, w * jnp.exp(-p.b_s * (x.a_s - p.a_0) / p.x_s))
+    # In logs: a power of reals is ten times as dear as an exponential.
+    ln_v = jnp.log(p.mu * m)
+    ln_v_g, ln_v_s = ln_v + jnp.log1p(u.robot_tax), ln_v + jnp.log1p(u.ai_tax)
+    ln_H_g, theta_g = task_price(p, x.a_g, ln_v_g, x.ln_w - p.b_g * (x.a_g - p.a_0) / p.x_g)
+    ln_H_s, theta_s = task_price(p, x.a_s, ln_v_s, x.ln_w - p.b_s * (x.a_s - p.a_0) / p.x_s)
     r_K = al * jnp.exp((now.ln_z_g + x.ln_Zeta - (1 - al) * (ln_H_g - jnp.log(1 - al))) / al)
-    p_s = jnp.exp(now.ln_z_g - now.ln_z_s + (1 - al) * (ln_H_s - ln_H_g))
+    ln_p_s = now.ln_z_g - now.ln_z_s + (1 - al) * (ln_H_s - ln_H_g)
+    p_s = jnp.exp(ln_p_s)
     # Output, income and demand: (8.11), (8.15), (8.19)
     V = r_K * used * K / al
     energy = now.e * used * M
@@ -147,13 +156,13 @@ def year(p: Params, u: Policy, at: Stocks, now: Exogenous, x: Unknowns) -> Year:
     G = (p.g_y + u.research_subsidy) * GDP
     X_w = ((1 - tau_y) * (1 - p.l_o) * wages + T_w) / (1 + p.tau_c)
     X = X_o + X_w + G
-    share, P = services_share(p, p_s)
+    share, P = services_share(p, ln_p_s)
     services = share * X
     Y_g = V - services
     # Investment: (8.6), (8.14)
     gap = x.i - p.dK - long_growth(p)
     Q, Phi = 1 + p.kK * gap, p.kK / 2 * gap**2
-    q = jnp.exp(now.ln_q - p.chi_q * (x.ln_M - at.ln_M))
+    q = jnp.exp(ln_ai_price(p, at, now, x.ln_M))
     grows = 1 + x.i - p.dK
     I_M = V - X - (x.i + Phi) * K - energy
     M_next = (1 - p.dM) * M + I_M / q
@@ -169,7 +178,7 @@ def year(p: Params, u: Policy, at: Stocks, now: Exogenous, x: Unknowns) -> Year:
         G=G, tau_y=tau_y, T_w=T_w, T_o=T_o, taxes=taxes, i=x.i, Q=Q, Phi=Phi, q=q, I_M=I_M, W=W, energy=energy,
         ln_K_next=x.ln_K + jnp.log(grows), M_next=M_next,
         B_next=(1 + r) * (before_wealth_tax - u.property_tax * W),
-        a_g_next=automation(p, x.a_g, p.x_g, now.phi_g, x.ln_w, v_g),
-        a_s_next=automation(p, x.a_s, p.x_s, now.phi_s, x.ln_w, v_s),
+        a_g_next=automation(p, x.a_g, p.x_g, now.phi_g, x.ln_w, ln_v_g),
+        a_s_next=automation(p, x.a_s, p.x_s, now.phi_s, x.ln_w, ln_v_s),
         ln_Zeta_next=x.ln_Zeta + p.eta_u * ln_u + p.eta_R * p.rd_0 * jnp.log1p(u.research_subsidy / p.rd_0),
     )  # fmt: skip

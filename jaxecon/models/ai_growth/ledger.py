@@ -44,8 +44,12 @@ def equations(given: Setting, x: Unknowns, e: Year) -> dict[str, Array]:
     owed = (1 + r) * (B + e.G + e.T_w + e.T_o - e.taxes)
     researched = p.eta_R * p.rd_0 * jnp.log1p(u.research_subsidy / p.rd_0)
     return {
-        "automation of goods (8.5)": (x.a_g[1:] - automation(p, x.a_g, p.x_g, now.phi_g, jnp.log(w), e.v_g)[:-1]),
-        "automation of services (8.5)": (x.a_s[1:] - automation(p, x.a_s, p.x_s, now.phi_s, jnp.log(w), e.v_s)[:-1]),
+        "automation of goods (8.5)": (
+            x.a_g[1:] - automation(p, x.a_g, p.x_g, now.phi_g, jnp.log(w), jnp.log(e.v_g))[:-1]
+        ),
+        "automation of services (8.5)": (
+            x.a_s[1:] - automation(p, x.a_s, p.x_s, now.phi_s, jnp.log(w), jnp.log(e.v_s))[:-1]
+        ),
         "price of goods (8.9)": c_g - 1,
         "productivity (8.10)": x.ln_Zeta[1:] - (x.ln_Zeta + p.eta_u * e.ln_u + researched)[:-1],
         "capital (8.11)": al * (goods + services) / (e.r_K * used * K) - 1,

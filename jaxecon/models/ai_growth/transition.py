@@ -26,6 +26,8 @@ All = Float[Array, "11 T"]
 LOGS = ("ln_K", "ln_M", "ln_w", "ln_r_M", "ln_X_o")
 LARGEST_STEP = 1.5
 MAX_STEPS = 24
+# What a step in single precision may leave of the error.
+SLOPPY = 1e-4
 # Rounds in which a start adapts, and how much of the rise in output capital follows.
 ROUNDS, FOLLOWS = 6, 0.8
 # In the first start: the share of capital's distance from rest that is left after a year.
@@ -127,28 +129,39 @@ def adapted(given: Setting, x: Unknowns) -> Unknowns:
     return y._replace(i=jnp.append(jnp.expm1(jnp.diff(y.ln_K)) + p.dK, x.i[-1]))
 
 
+def rough(tree: Any) -> Any:
+    """In single precision: enough for a start and for slopes, and twice as fast; integers and flags stay as they are."""
+
+    def cast(x: Any) -> Any:
+        return x.astype(jnp.float32) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else x
+
+    return jax.tree.map(cast, tree)
+
+
 def newton(given: Setting, start: All, active: Bool[Array, ""]) -> tuple[All, Bool[Array, ""]]:
     """Newton's method on all years from `start`, and whether it converged; a step changes no log by more than `LARGEST_STEP`.
 
-    It ends when the next step, quadratically smaller, would be below rounding; at once where not `active`.
+    The conditions are those of the full precision, their slopes and the elimination are in single precision: a step leaves at
+    least `SLOPPY` of the error, whatever its size. It ends when the next step would be below rounding; at once where not `active`.
     """
-    eps = jnp.finfo(start.dtype).eps
-    small, rough = 400 * eps, eps**0.3
+    small = 400 * jnp.finfo(start.dtype).eps
+    near = rough(given)
 
     def go_on(state: tuple[Array, ...]) -> Array:
         _, size, before, k = state
-        ahead = size**3 / jnp.maximum(before, 1e-30) ** 2
-        done = (size < small) | ((size < rough) & (ahead < small))
+        rate = size / jnp.maximum(before, 1e-30)
+        ahead = size * jnp.maximum(rate**2, SLOPPY)
+        done = (size < small) | ((rate < 1) & (ahead < small))
         return ~done & (k < MAX_STEPS) & jnp.isfinite(size)
 
     def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
         x, size, _, k = state
-        at = Unknowns(*x)
-        # The barriers keep the compiler from computing slopes anew in all that uses them.
-        value, slopes = lax.optimization_barrier(parts_and_slopes(given, at))
-        right = jax.tree.map(jnp.negative, gaps(given, at, value))
-        linear, right = lax.optimization_barrier((system(given, at, value, slopes), right))
-        move = solve(linear, right, sweep_side_by_side)
+        at, close = Unknowns(*x), Unknowns(*rough(x))
+        right = jax.tree.map(jnp.negative, gaps(given, at, parts(given, at)))
+        # The barriers keep the compiler from computing each number anew in all that uses it.
+        value, slopes = parts_and_slopes(near, close)
+        linear, right = lax.optimization_barrier((system(near, close, value, slopes), rough(right)))
+        move = Unknowns(*jnp.stack(solve(linear, right, sweep_side_by_side)).astype(x.dtype))
         logs = jnp.max(jnp.abs(jnp.stack([getattr(move, n) for n in LOGS])))
         scale = jnp.minimum(1.0, LARGEST_STEP / jnp.maximum(logs, 1e-30))
         debt = jnp.max(jnp.abs(move.B * jnp.exp(-at.ln_w)))
@@ -190,7 +203,8 @@ def _attempt(step: Scalar, args: tuple[Params, Policy]) -> tuple[tuple[All, All,
         slump, reach = jnp.clip(target, 0.0, 1.0), jnp.clip(target - 1, 0.0, 1.0)
         q = with_fields(p, ("dem", "eta_u", "ai_on"), (slump * p.dem, slump * p.eta_u, reach * p.ai_on))
         given = whole._replace(p=q, now=whole.now._replace(beta=discount(q, years(q))))
-        x, ok = newton(given, jnp.stack(adapted(given, Unknowns(*s.x))), unfinished(s))
+        start = jnp.stack(adapted(rough(given), Unknowns(*rough(s.x)))).astype(s.x.dtype)
+        x, ok = newton(given, start, unfinished(s))
         failed = jnp.where(at_once | (s.stage < 0), 0.0, s.step / 4)
         return Search(
             stage=jnp.where(ok, target, s.stage),

@@ -22,8 +22,10 @@ from jaxecon.models.content_platform.equilibrium import (
     equilibrium,
     identities,
     outcomes,
+    restart,
     starts,
 )  # fmt: skip
+from jaxecon.models.content_platform.moments import MOMENT_GROUPS
 from jaxecon.models.content_platform.outcome_fields import Outcomes
 from jaxecon.models.content_platform.params import REGIMES, Params, Policy
 from jaxecon.models.content_platform.studies import STUDIES
@@ -44,7 +46,9 @@ MODEL = Model(
     dynamics=DYNAMICS,
     agents=AGENTS,
     regimes=REGIMES,
+    moments=MOMENT_GROUPS,
     starts=starts,
+    restart=restart,
     studies=STUDIES,
     block=64,
 )

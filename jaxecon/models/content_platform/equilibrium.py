@@ -59,6 +59,11 @@ def equilibrium(p: Params, u: Policy) -> Equilibrium:
     return settle(frame(p, u))
 
 
+def restart(p: Params, u: Policy, eq: Equilibrium) -> Equilibrium:
+    """The equilibrium found from another point's as the start."""
+    return settle(frame(p, u), eq.y)
+
+
 def starts(p: Params, u: Policy) -> Equilibrium:
     """Equilibria from starts that favor human items, nobody, and AI items: they agree where the exposure is unique."""
     f = frame(p, u)

@@ -16,6 +16,7 @@ from jaxecon.core.model import Model
 from jaxecon.models.information_asymmetry.claims import CLAIMS
 from jaxecon.models.information_asymmetry.dynamics import DYNAMICS
 from jaxecon.models.information_asymmetry.equilibrium import branches, equilibrium, identities, outcomes
+from jaxecon.models.information_asymmetry.moments import MOMENT_GROUPS
 from jaxecon.models.information_asymmetry.outcome_fields import Outcomes
 from jaxecon.models.information_asymmetry.params import Params, Policy, constraints
 from jaxecon.models.information_asymmetry.studies import STUDIES
@@ -41,6 +42,7 @@ MODEL = Model(
         "privacy": {"privacy_tax": 0.5},
         "fair_signals": {"signal_subsidy": 0.5, "disclosure_rule": 1.0, "fairness_weight": 1.0},
     },
+    moments=MOMENT_GROUPS,
     studies=STUDIES,
     objective="net_welfare",
     constraints=constraints,

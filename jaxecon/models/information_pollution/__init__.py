@@ -21,6 +21,7 @@ from jaxecon.models.information_pollution.claims import CLAIMS
 from jaxecon.models.information_pollution.claims_paths import CLAIMS_PATHS, STUDIES_PATHS
 from jaxecon.models.information_pollution.dynamics import DYNAMICS
 from jaxecon.models.information_pollution.equilibrium import REASONS, branches, equilibrium, identities, outcomes
+from jaxecon.models.information_pollution.moments import MOMENT_GROUPS
 from jaxecon.models.information_pollution.outcome_fields import Outcomes
 from jaxecon.models.information_pollution.params import Params, Policy, constraints
 from jaxecon.models.information_pollution.studies import STUDIES
@@ -48,6 +49,7 @@ MODEL = Model(
         "compute_tax": {"ai_compute_tax": 1.0},
         "portfolio": {"low_quality_tax": 0.3, "provenance": 0.5, "fiduciary_duty": 1.0},
     },
+    moments=MOMENT_GROUPS,
     studies=STUDIES | STUDIES_PATHS,
     constraints=constraints,
 )

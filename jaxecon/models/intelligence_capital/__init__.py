@@ -21,6 +21,7 @@ from jaxecon.models.intelligence_capital.agents import AGENTS
 from jaxecon.models.intelligence_capital.claims import CLAIMS
 from jaxecon.models.intelligence_capital.dynamics import DYNAMICS
 from jaxecon.models.intelligence_capital.equilibrium import equilibrium
+from jaxecon.models.intelligence_capital.moments import MOMENT_GROUPS
 from jaxecon.models.intelligence_capital.outcome_fields import Outcomes
 from jaxecon.models.intelligence_capital.params import Params, Policy
 from jaxecon.models.intelligence_capital.regimes import REGIMES
@@ -47,6 +48,7 @@ MODEL = Model(
     agents=AGENTS,
     claims=CLAIMS,
     regimes=REGIMES,
+    moments=MOMENT_GROUPS,
     studies=STUDIES,
     constraints=constraints,
 )

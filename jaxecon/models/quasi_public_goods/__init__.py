@@ -15,6 +15,7 @@ from jaxecon.core.model import Model
 from jaxecon.models.quasi_public_goods.claims import CLAIMS
 from jaxecon.models.quasi_public_goods.dynamics import DYNAMICS
 from jaxecon.models.quasi_public_goods.equilibrium import REASONS, branches, equilibrium, identities, outcomes
+from jaxecon.models.quasi_public_goods.moments import MOMENT_GROUPS
 from jaxecon.models.quasi_public_goods.outcome_fields import Outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.regimes import REGIMES
@@ -35,6 +36,7 @@ MODEL = Model(
     claims=CLAIMS,
     dynamics=DYNAMICS,
     regimes=REGIMES,
+    moments=MOMENT_GROUPS,
     studies=STUDIES,
     block=1,
 )

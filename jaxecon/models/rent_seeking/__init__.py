@@ -16,6 +16,7 @@ from jaxecon.models.rent_seeking.agents import AGENTS
 from jaxecon.models.rent_seeking.claims import CLAIMS
 from jaxecon.models.rent_seeking.dynamics import DYNAMICS
 from jaxecon.models.rent_seeking.equilibrium import REASONS, branches, equilibrium, identities, outcomes
+from jaxecon.models.rent_seeking.moments import MOMENT_GROUPS
 from jaxecon.models.rent_seeking.params import Outcomes, Params, Policy, constraints
 from jaxecon.models.rent_seeking.studies import STUDIES
 
@@ -41,6 +42,7 @@ MODEL = Model(
         "transparency": {"transparency_mandate": 0.5},
         "governance": {"rent_tax": 0.4, "manipulation_tax": 0.4, "detection": 0.3, "transparency_mandate": 0.5},
     },
+    moments=MOMENT_GROUPS,
     studies=STUDIES,
     constraints=constraints,
 )

@@ -19,6 +19,7 @@ from jaxecon.models.supply_shock.claims_agents import CLAIMS_AGENTS
 from jaxecon.models.supply_shock.claims_meanfield import CLAIMS_MEANFIELD
 from jaxecon.models.supply_shock.dynamics import DYNAMICS
 from jaxecon.models.supply_shock.equilibrium import REASONS, equilibrium, other_starts
+from jaxecon.models.supply_shock.moments import MOMENT_GROUPS
 from jaxecon.models.supply_shock.outcome_fields import Outcomes
 from jaxecon.models.supply_shock.params import Params, Policy
 from jaxecon.models.supply_shock.planner import planner_study
@@ -48,6 +49,7 @@ MODEL = Model(
     agents=AGENTS,
     regimes=REGIMES,
     studies={"planner": planner_study, "thresholds": threshold_study},
+    moments=MOMENT_GROUPS,
     constraints=constraints,
     starts=other_starts,
 )

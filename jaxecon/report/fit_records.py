@@ -1,0 +1,175 @@
+"""Fits that ship with a model: what was free, what was met and missed, what is identified; read from `models/<name>/fits/*.toml`.
+
+A fit takes minutes, so the report shows stored results. They are written by `python -m calibration.package_data`, and a slow test
+computes the moments again at the stored estimates.
+"""
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from jaxecon.core.model import Model
+
+
+@dataclasses.dataclass(frozen=True)
+class FreeParameter:
+    """One free parameter: its range, its value in the base set, the estimate with its standard error (NaN where not identified)."""
+
+    name: str
+    unit: str
+    lo: float
+    hi: float
+    given: float
+    estimate: float
+    standard_error: float
+    at_bound: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class MomentRow:
+    """One target against the model: `before` at the base set, `model` at the estimate, `error` in standard errors of the target."""
+
+    target: str
+    moment: str
+    unit: str
+    value: float
+    standard_error: float
+    before: float
+    model: float
+    use: str
+    grade: str
+    source: str
+    year: int = 0
+    judgment: str = ""
+    note: str = ""
+
+    @property
+    def error(self) -> float:
+        """Model less target, in standard errors; NaN where the target has none."""
+        return (self.model - self.value) / self.standard_error if self.standard_error > 0 else math.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class FitRecord:
+    """A stored fit.
+
+    **Attributes**
+
+    - `value`, `dof`, `p_value`: weighted distance at the minimum (J), degrees of freedom, chance of a larger one (NaN at 0 dof).
+    - `starts`, `basins`: starts, and of each minimum found its distance and the share of starts that reach it.
+    - `gradient`: largest projected gradient at the estimate; `rank`: of the Jacobian of moments.
+    - `singular_values`: of the Jacobian in standard errors by shares of the ranges; `weakest`: weights of the
+      parameters in the combination that moves the moments least.
+    - `shifts`: what a rise of each target by one standard error does to each estimate (Andrews, Gentzkow and Shapiro),
+      `{parameter: {target: shift}}`.
+    - `targets_hash`: of the file of targets that was read.
+    """
+
+    name: str
+    model: str
+    doc: str
+    base: str
+    method: str
+    starts: int
+    seed: int
+    draws: int
+    value: float
+    dof: int
+    p_value: float
+    gradient: float
+    rank: int
+    basins: tuple[tuple[float, float], ...]
+    singular_values: tuple[float, ...]
+    weakest: Mapping[str, float]
+    shifts: Mapping[str, Mapping[str, float]]
+    parameters: tuple[FreeParameter, ...]
+    moments: tuple[MomentRow, ...]
+    targets_hash: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimRow:
+    """Margin of a claim, or of a part of one, at each named set: positive where it holds; NaN where it was not evaluated."""
+
+    id: str
+    expectation: str
+    statement: str
+    margins: Mapping[str, float]
+
+
+def _folder(model: Model) -> Any:
+    return resources.files("jaxecon.models") / model.name / "fits"
+
+
+def read_fits(model: Model) -> list[FitRecord]:
+    """The fits that ship with a model, by name; none for a model without the folder."""
+    folder = _folder(model)
+    if not folder.is_dir():
+        return []
+    files = sorted(x.name for x in folder.iterdir() if x.name.endswith(".toml") and x.name != "claims.toml")
+    return [parse_fit((folder / name).read_text(encoding="utf-8")) for name in files]
+
+
+def read_claims(model: Model) -> list[ClaimRow]:
+    """Claims under the named sets that ship with a model."""
+    file = _folder(model) / "claims.toml"
+    if not file.is_file():
+        return []
+    return [ClaimRow(**row) for row in tomllib.loads(file.read_text(encoding="utf-8")).get("claim", [])]
+
+
+def parse_fit(text: str) -> FitRecord:
+    """A stored fit from its TOML."""
+    data = tomllib.loads(text)
+    found: dict[str, Any] = {**data["fit"], **data["identification"]}
+    found["singular_values"] = tuple(found["singular_values"])
+    found["basins"] = tuple((float(a), float(b)) for a, b in found["basins"])
+    found["parameters"] = tuple(FreeParameter(**x) for x in data["parameter"])
+    found["moments"] = tuple(MomentRow(**x) for x in data["moment"])
+    return FitRecord(**found)
+
+
+IDENTIFICATION = ("rank", "singular_values", "weakest", "shifts")
+
+
+def fit_to_toml(record: FitRecord) -> str:
+    """The TOML of a fit; `parse_fit` is its inverse."""
+    plain = dataclasses.asdict(record)
+    parameters, moments = plain.pop("parameters"), plain.pop("moments")
+    identification = {k: plain.pop(k) for k in IDENTIFICATION}
+    parts = [_table("[fit]", plain), _table("[identification]", identification)]
+    parts += [_table("[[parameter]]", x) for x in parameters] + [_table("[[moment]]", x) for x in moments]
+    return "\n".join(parts)
+
+
+def claims_to_toml(rows: Sequence[ClaimRow]) -> str:
+    """The TOML of claims under named sets."""
+    return "\n".join(_table("[[claim]]", dataclasses.asdict(x)) for x in rows)
+
+
+def _table(head: str, values: Mapping[str, Any]) -> str:
+    return "\n".join([head, *(f"{k} = {_literal(v)}" for k, v in values.items()), ""])
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{_key(k)} = {_literal(v)}" for k, v in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_literal(v) for v in value)}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+        return repr(float(f"{value:.8g}"))
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else _literal(name)
