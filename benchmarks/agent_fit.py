@@ -7,7 +7,7 @@ reported, too, in units of 200. A level of the loss counts as reached when it is
 the box, not from the fitted values of the specification.
 
 black-it needs NumPy 1, which JAX no longer runs with: put it in an environment of its own and name its interpreter,
-`python -m venv /tmp/black-it && /tmp/black-it/bin/pip install black-it`, `BLACK_IT_PYTHON=/tmp/black-it/bin/python`.
+`python -m venv black-it && black-it/bin/pip install black-it`, `BLACK_IT_PYTHON=black-it/bin/python`.
 """
 
 import json
