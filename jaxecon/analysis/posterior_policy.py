@@ -47,7 +47,9 @@ class _Groups:
         c = self.choice
         x = np.repeat(c.lo + c.width * z, [len(r) for r in rows], axis=0)
         vectors = np.concatenate([x, self.points[np.concatenate(rows)]], axis=1)
-        found = evaluate_jets(Reading(c.model, picks=(c.objective,)), c.p, c.u, (*c.names, *self.names), vectors, along=c.names)
+        found = evaluate_jets(
+            Reading(c.model, picks=(c.objective,)), c.p, c.u, (*c.names, *self.names), vectors, along=c.names
+        )
         unit = c.sign / self.scale
         value = np.where(found.ok, found.value[:, 0] * unit, -np.inf)
         bend = found.curvature[:, 0] * c.width[:, None] * c.width * unit
@@ -135,12 +137,20 @@ def posterior_policy(
     are left out and counted. Raises `InputError`.
     """
     problem = posterior.problem
-    choice, problems = choose(problem.model, instruments, objective, problem.p, problem.u if policy is None else policy, bounds, maximize)
-    wanted = posterior.names if parameters is None else (parameters,) if isinstance(parameters, str) else tuple(parameters)
+    choice, problems = choose(
+        problem.model, instruments, objective, problem.p, problem.u if policy is None else policy, bounds, maximize
+    )
+    wanted = (
+        posterior.names if parameters is None else (parameters,) if isinstance(parameters, str) else tuple(parameters)
+    )
     problems += name_problems(wanted, posterior.names, "estimated parameter of this posterior")
     problems += name_problems([criterion], CRITERIA, "criterion")
     problems += count_problems(draws=draws, starts=starts) + seed_problems(seed)
-    problems += [f"{n!r} was estimated and cannot be chosen too" for n in (choice.names if choice else ()) if n in posterior.names]
+    problems += [
+        f"{n!r} was estimated and cannot be chosen too"
+        for n in (choice.names if choice else ())
+        if n in posterior.names
+    ]
     if problems or choice is None:
         raise InputError(problems, f"the policy of {problem.model.name} under a posterior")
     options: dict[str, Any] = dict(
@@ -149,7 +159,10 @@ def posterior_policy(
     each = optimal_policies(problem.model, choice.names, posterior.thinned(draws), **options)
     good = np.flatnonzero(each.status.values <= 1)
     if len(good) < 2:
-        raise InputError(["the best policy is found at fewer than two draws"], f"the policy of {problem.model.name} under a posterior")
+        raise InputError(
+            ["the best policy is found at fewer than two draws"],
+            f"the policy of {problem.model.name} under a posterior",
+        )
     table = {n: each[n].values[good] for n in posterior.names}
     mean = robust_policy(problem.model, choice.names, table, criterion="mean", **options)
     robust = mean if criterion == "mean" else robust_policy(
@@ -177,7 +190,11 @@ def _dataset(
     under = robust.robust.values if len(robust.draw) == len(rows) else np.full(len(rows), np.nan)
     variables: dict[str, Any] = {
         "policy": (("draw", "instrument"), best, {"doc": "best instruments of each draw"}),
-        "value": ("draw", each.value.values[rows], about | {"doc": f"{choice.objective} under the best policy of each draw"}),
+        "value": (
+            "draw",
+            each.value.values[rows],
+            about | {"doc": f"{choice.objective} under the best policy of each draw"},
+        ),
         "robust_value": ("draw", under, about | {"doc": f"{choice.objective} under the robust policy"}),
         "mean": ("instrument", best.mean(axis=0)),
         "sd": ("instrument", best.std(axis=0, ddof=1)),
@@ -185,9 +202,17 @@ def _dataset(
         "robust": ("instrument", robust.policy.values, {"doc": CRITERIA[str(robust.attrs["rule"])]}),
         "best_mean": ("instrument", mean.policy.values, {"doc": "largest mean over the draws"}),
         "evpi": ((), evpi, about | {"doc": "expected gain from knowing all parameters before choosing"}),
-        "evppi": ("parameter", found["evppi"], about | {"doc": "expected gain from knowing one parameter before choosing"}),
+        "evppi": (
+            "parameter",
+            found["evppi"],
+            about | {"doc": "expected gain from knowing one parameter before choosing"},
+        ),
         "evppi_error": ("parameter", found["evppi_error"], about | {"doc": "standard error over the draws"}),
-        "evppi_share": ("parameter", found["evppi"] / evpi if evpi > 0 else np.full(len(wanted), np.nan), {"units": "1"}),
+        "evppi_share": (
+            "parameter",
+            found["evppi"] / evpi if evpi > 0 else np.full(len(wanted), np.nan),
+            {"units": "1"},
+        ),
     }
     variables |= {n: ("draw", each[n].values[rows], field_attributes(fields[n])) for n in posterior.names}
     coords = {
