@@ -165,7 +165,6 @@ def _fit(problem: SimulatedProblem, **options: Any) -> tuple[SimulatedFit, dict[
 def _row(problem: SimulatedProblem, seed: int, peers: dict[str, Callable[[Ledger, int], str]]) -> dict[str, Any]:
     """One start from the box, and what each peer needs to the same loss."""
     fit, cost, seen = _fit(problem, seed=seed)
-    loss_at(problem, problem.share(fit.theta))
     row = {"work": f"agents of supply_shock, {len(FREE)} parameters, {len(problem.observed)} moments, {RUNS} runs, seed {seed}",
            **cost, "bar": BAR_MINUTES * 60, "bar_is": "seconds at most; fewer evaluations than each peer"}  # fmt: skip
     budget = max(AT_LEAST, int(GRANTED * cost["evaluations"]))

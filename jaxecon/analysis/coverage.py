@@ -110,8 +110,9 @@ def simulated_coverage(
     r"""Coverage of the optimally weighted simulated moments of an agent layer.
 
     Data are means over `data_runs` runs at `truth`, the model's moments means over `seeds` others; with $\Omega_R$ the covariance
-    of means over R runs (by the bootstrap: not every run defines every moment) the errors have $\Omega_R (1 + R/S)$. Every replication starts at a random point of the box around the
-    truth, half as wide as the box; a short search and two steps with fresh runs give its estimate. Raises `InputError`.
+    of means over R runs (by the bootstrap: not every run defines every moment) the errors have $\Omega_R (1 + R/S)$. Every
+    replication starts at a random point of the box around the truth, half as wide as the box; a short search and two steps with
+    fresh runs give its estimate. Raises `InputError`.
     """
     truth = _checked(problem, truth, level, replications, data_runs, seed, seeds)
     rng = np.random.default_rng(seed)
