@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-LIBRARIES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "SALib", "mesa")
+LIBRARIES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "SALib", "mesa", "cma")
 
 
 def timed(f: Callable[[], Any], repeats: int = 5) -> tuple[float, float, Any]:

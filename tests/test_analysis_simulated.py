@@ -10,7 +10,7 @@ from pigou import MODEL
 
 from jaxecon import InputError
 from jaxecon.analysis.simulated import Searches, bounded_step, residuals, simulated_fit
-from jaxecon.analysis.simulated_moments import MomentSample, sample_of, simulated_problem
+from jaxecon.analysis.simulated_moments import MomentSample, covariance_of_means, sample_of, simulated_problem
 from jaxecon.analysis.targets import Target
 from jaxecon.core.model import Moments
 
@@ -99,6 +99,14 @@ def test_means_count_the_runs_in_which_a_moment_is_defined():
     sample = none.sample([[19.0]], 4)
     assert np.isnan(sample.mean[0, 0]) and sample.defined[0, 0] == 0
     assert residuals(none, sample, none.observed)[0, 0] == pytest.approx(-50.0)
+
+
+def test_covariance_of_means_knows_where_moments_are_defined():
+    """Two equal moments, the second defined in half of the runs: means of n and of n/2 of the same numbers."""
+    x = np.random.default_rng(1).standard_normal(4000)
+    found = covariance_of_means(np.column_stack([x, np.where(np.arange(4000) % 2, x, np.nan)]), 40)
+    # Var(mean of 40), of about 20, and covariance 1/40: correlation sqrt(1/2), though the runs that define both correlate by 1.
+    np.testing.assert_allclose(found, [[1 / 40, 1 / 40], [1 / 40, 1 / 20]], rtol=0.12)
 
 
 def test_fit_from_the_box_meets_the_moments_and_says_what_they_leave_open():

@@ -16,7 +16,7 @@ from jaxecon.analysis.least_squares import COARSE, FINE, Distance, descend
 from jaxecon.analysis.moment_problem import MomentProblem
 from jaxecon.analysis.simulated import MARGIN, Count, begin, fresh_step
 from jaxecon.analysis.simulated import descend as descend_simulated
-from jaxecon.analysis.simulated_moments import SimulatedProblem, sample_of
+from jaxecon.analysis.simulated_moments import SimulatedProblem, covariance_of_means, sample_of
 from jaxecon.core.errors import InputError
 
 # Runs that measure the covariance of simulated moments; steps of a search; runs behind slopes.
@@ -109,16 +109,16 @@ def simulated_coverage(
 ) -> Coverage:
     r"""Coverage of the optimally weighted simulated moments of an agent layer.
 
-    Data are means over `data_runs` runs at `truth`, the model's moments means over `seeds` others; with $\Sigma$ the covariance
-    of one run the errors have $\Omega = \Sigma (1/R + 1/S)$. Every replication starts at a random point of the box around the
-    truth, half as wide as the box; a short search and two steps with fresh runs give its estimate. Raises `InputError`.
+    Data are means over `data_runs` runs at `truth`, the model's moments means over `seeds` others; with $\Omega_R$ the covariance
+    of means over R runs (by the bootstrap: not every run defines every moment) the errors have $\Omega_R (1 + R/S)$. Every
+    replication starts at a random point of the box around the truth, half as wide as the box; a short search and two steps with
+    fresh runs give its estimate. Raises `InputError`.
     """
     truth = _checked(problem, truth, level, replications, data_runs, seed, seeds)
     rng = np.random.default_rng(seed)
     m, k = len(problem.observed), len(truth)
     noise = problem.runs(truth, NOISE_RUNS, seed=seed + 10**6)[0]
-    noise = noise[np.isfinite(noise).all(axis=1)]
-    omega = np.cov(noise, rowvar=False).reshape(m, m) * (1 / data_runs + 1 / seeds)
+    omega = covariance_of_means(noise, data_runs, seed=seed) * (1 + data_runs / seeds)
     if not np.linalg.eigvalsh(omega / np.sqrt(np.outer(np.diag(omega), np.diag(omega))))[0] > 1e-9:
         raise InputError(["moments do not vary, or not independently, between runs; leave some out"], "the coverage")
     weight = np.linalg.inv(omega)
@@ -136,8 +136,8 @@ def simulated_coverage(
         rule=metric,
     )  # fmt: skip
     # Twice, for the error that the slopes leave in the first step is of the order of its length.
-    for number, slope_runs in enumerate((min(SLOPE_RUNS, seeds), seeds), start=1):
-        fresh = seeds * (number * replications + np.arange(replications))
+    for number, slope_runs in enumerate((SLOPE_RUNS, 2 * seeds), start=1):
+        fresh = 2 * seeds * (number * replications + np.arange(replications))
         share, slopes = fresh_step(problem, ends, seeds, slope_seeds=slope_runs, rule=metric, first=fresh)
         ends = dataclasses.replace(ends, share=np.clip(share, MARGIN, 1 - MARGIN))
     width, held = problem.hi - problem.lo, np.zeros(k, bool)

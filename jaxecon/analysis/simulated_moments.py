@@ -170,6 +170,17 @@ def sample_of(runs: np.ndarray) -> MomentSample:
     return MomentSample(np.where(count > 0, mean, np.nan), error, count / runs.shape[1])
 
 
+def covariance_of_means(runs: np.ndarray, size: int, *, draws: int = 4000, seed: int = 0) -> np.ndarray:
+    """Covariance `[m, m]` of means over `size` runs, each over those in which its moment is defined, by the bootstrap of runs `[N, m]`.
+
+    Moments that are defined in different runs are less correlated in means than in the runs that define both.
+    """
+    picks = np.random.default_rng(seed).integers(0, len(runs), (draws, size))
+    means = sample_of(runs[picks]).mean
+    means = means[np.isfinite(means).all(axis=1)]
+    return np.cov(means, rowvar=False).reshape(runs.shape[1], runs.shape[1])
+
+
 def simulated_problem(
     model: Model,
     targets: Targets | Sequence[Target],
