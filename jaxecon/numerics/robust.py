@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import expit
 
 
 class Smooth(NamedTuple):
@@ -32,13 +31,14 @@ def cvar(f: np.ndarray, w: np.ndarray, share: float, temperature: float) -> Smoo
     """Smoothed mean over the worst `share` of the worlds."""
     if share >= 1:
         return mean(f, w)
+    # Imported late: these packages take longer to load than a model to solve.
+    from scipy.optimize import brentq
+    from scipy.special import expit
+
     T = temperature
 
     def excess(t: float) -> float:
         return float(w @ expit((t - f) / T)) - share
-
-    # Imported late: scipy.optimize takes longer to load than a model to solve.
-    from scipy.optimize import brentq
 
     t: Any = brentq(excess, f.min() - 60 * T, f.max() + 60 * T, xtol=1e-14)
     tail = expit((t - f) / T)
