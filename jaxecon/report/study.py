@@ -12,7 +12,8 @@ import jax
 import numpy as np
 import xarray as xr
 
-from jaxecon.analysis.claims import ClaimResult, claim_groups, claims
+from jaxecon.analysis.claim_results import ClaimResult
+from jaxecon.analysis.claims import claim_groups, claims
 from jaxecon.analysis.designs import box_of
 from jaxecon.analysis.optimize import Optimum, optimize
 from jaxecon.analysis.sensitivity import sensitivity
