@@ -3,15 +3,16 @@
 import importlib
 import pkgutil
 
-import jaxecon
 from jaxecon.core.errors import InputError, did_you_mean
 from jaxecon.core.model import Model
+
+# Loaded before `jaxecon.models` becomes the function below: Python binds a package to its parent when it is first loaded.
+_PACKAGE = importlib.import_module("jaxecon.models")
 
 
 def model_names() -> list[str]:
     """Names of all models, without importing them."""
-    folders = [f"{root}/models" for root in jaxecon.__path__]
-    return sorted(m.name for m in pkgutil.iter_modules(folders) if m.ispkg)
+    return sorted(m.name for m in pkgutil.iter_modules(_PACKAGE.__path__) if m.ispkg)
 
 
 def load(name: str) -> Model:

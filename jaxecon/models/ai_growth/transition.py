@@ -144,14 +144,15 @@ def newton(given: Setting, start: All, active: Bool[Array, ""]) -> tuple[All, Bo
     The conditions are those of the full precision, their slopes and the elimination are in single precision: a step leaves at
     least `SLOPPY` of the error, whatever its size. It ends when the next step would be below rounding; at once where not `active`.
     """
-    small = 400 * jnp.finfo(start.dtype).eps
+    # Below rounding; and where the method is quadratic.
+    small, quadratic = 400 * jnp.finfo(start.dtype).eps, jnp.finfo(start.dtype).eps ** 0.3
     near = rough(given)
 
     def go_on(state: tuple[Array, ...]) -> Array:
         _, size, before, k = state
         rate = size / jnp.maximum(before, 1e-30)
         ahead = size * jnp.maximum(rate**2, SLOPPY)
-        done = (size < small) | ((rate < 1) & (ahead < small))
+        done = (size < small) | ((size < quadratic) & (rate < 1) & (ahead < small))
         return ~done & (k < MAX_STEPS) & jnp.isfinite(size)
 
     def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
