@@ -143,9 +143,14 @@ def test_named_sets_hold_the_stored_estimates(name):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "fit"),
-    [("intelligence_capital", "reading"), ("information_asymmetry", "agents_ai"), ("rent_seeking", "evidence")],
+    [
+        ("intelligence_capital", "reading"),
+        ("information_asymmetry", "agents_ai"),
+        ("information_asymmetry", "telematics"),
+    ],
 )
 def test_the_model_still_gives_the_stored_moments(name, fit):
+    """Fits that end inside their ranges; that of rent_seeking ends at a jump, which eight stored digits do not hit."""
     model = load(name)
     targets, stored = targets_of(model), {r.name: r for r in read_fits(model)}[fit]
     problem = everything(model, targets, moment_problem(model, targets, fit), targets.fits[fit])
