@@ -32,7 +32,7 @@ FREE = (
 )  # fmt: skip
 TARGETS = Path(__file__).parent.parent / "calibration" / "supply_shock" / "targets.toml"
 # Runs of one evaluation, fresh runs that judge a fit, evaluations granted to a peer (in those that ours took, at least so many).
-RUNS, FRESH, GRANTED, AT_LEAST = 200, 2000, 2.0, 600
+RUNS, FRESH, GRANTED, AT_LEAST = 200, 2000, 1.25, 400
 BAR_MINUTES, SEEDS = 60.0, (0, 1, 2)
 
 
