@@ -2,9 +2,7 @@
 
 import dataclasses
 import functools
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -12,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from jaxecon.analysis.batch import chunks_of, in_blocks, padded
+from jaxecon.analysis.batch import in_blocks, padded
 from jaxecon.analysis.designs import get_values, replace, resolve, seed_problems
+from jaxecon.analysis.hosts import cores_side_by_side, in_groups
 from jaxecon.analysis.targets import FitSpec, Place, Target, Targets, covariance_of, free_problems
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.errors import InputError
@@ -156,8 +155,6 @@ def _slopes(moments: MomentMap, smooth: bool, p: Any, u: Any, thetas: Array, see
 # A search in a static model runs for less than it compiles; measured on supply_shock, 1000 starts: 8 s against 13 s of a core to
 # compile with more effort, which saves 1 s.
 _quick, _thorough = (quick_jit(_rows), quick_jit(_slopes)), (quick_jit(_rows, effort=1), quick_jit(_slopes, effort=1))
-# Programs that have run before: their first call goes alone, lest two threads compile the same.
-_COMPILED: set[Any] = set()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -233,22 +230,15 @@ class MomentProblem:
         theta = np.atleast_2d(np.asarray(theta, float))
         size, number = POINTS[self.map.cost], np.uint32(self.seed if seed is None else seed)
         run = (_quick if self.map.cost == "equilibrium" else _thorough)[which]
-        devices, cpu = jax.local_devices(), jax.default_backend() == "cpu"
 
-        def part(job: tuple[int, tuple[int, int, int]]) -> Any:
-            place, (_, start, stop) = job
-            with precision_of(self.p), jax.default_device(devices[place % len(devices)]):
-                found = run(self.map, smooth, self.p, self.u, padded(theta[start:stop], size), number)
-                return [np.asarray(x)[: stop - start] for x in found]
+        def part(start: int, stop: int, put: Any) -> Any:
+            with precision_of(self.p):
+                found = run(self.map, smooth, self.p, self.u, put(padded(theta[start:stop], size)), number)
+                return tuple(np.asarray(x)[: stop - start] for x in found)
 
-        jobs = list(enumerate(chunks_of(len(theta), size)))
         program = (run, self.map, smooth, jax.tree.structure((self.p, self.u)))
-        first = 0 if program in _COMPILED else len(devices)
-        with ThreadPoolExecutor(max(len(devices), min(os.cpu_count() or 1, 2) if cpu else 1)) as pool:
-            parts = list(map(part, jobs[:first]))
-            _COMPILED.add(program)
-            parts += pool.map(part, jobs[first:])
-        return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
+        # Alone: chains of a sampler call this from threads, where processes cannot meet.
+        return in_groups(part, len(theta), size, program, side_by_side=cores_side_by_side(), alone=True)
 
     def to_theta(self, z: Any) -> Array:
         """From all reals to the box, `lo + (hi - lo) / (1 + exp(-z))`; pure, for any leading axes."""
