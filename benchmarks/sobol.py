@@ -19,7 +19,7 @@ from jaxecon.analysis.sobol import SobolStream, saltelli_blocks, saltelli_design
 PARAMETERS, BASE, RESAMPLES, SEED = 20, 2**16, 100, 1
 BAR = 150.0
 # The streamed study: base samples, those of one piece, outcomes; base samples that are resampled together.
-STREAMED, PIECE, OUTCOMES, GROUP = 2**12, 1024, 1000, 16
+STREAMED, PIECE, OUTCOMES, GROUPS = 2**12, 1024, 1000, (32, 16, 1)
 BAR_STREAMED, BAR_MEMORY_GB = 20.0, 2.0
 
 
@@ -63,7 +63,7 @@ def _streams() -> list[dict]:
     """A thousand outcomes against one, resampled by groups of base samples and one by one; the second run of each. One outcome is
     measured before and again after the thousand, where its memory is at hand: most of what it costs a fresh process is memory."""
     rows = []
-    for group in (GROUP, 1):
+    for group in GROUPS:
         (_, one), (first, many) = ([_streamed(n, group) for _ in range(2)] for n in (1, OUTCOMES))
         again = _streamed(1, group)
         kind = "base samples" if group == 1 else f"groups of {group} base samples"
@@ -80,6 +80,10 @@ def _streams() -> list[dict]:
                 "times_one_outcome": many[0] / one[0],
                 "times_one_outcome_again": many[0] / again[0],
                 "times_one_outcome_estimates": many[1] / one[1],
+                # Of a half-width: from so many resamples, and from so many groups that each of them draws.
+                "relative_error_of_half_widths": float(
+                    np.hypot((2 * RESAMPLES) ** -0.5, (2 * STREAMED / group) ** -0.5)
+                ),
                 "peak_gb": peak_memory_gb(),
                 "bar": BAR_STREAMED,
                 "bar_is": f"times the cost of one outcome, at most, in {BAR_MEMORY_GB:g} GB",
