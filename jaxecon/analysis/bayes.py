@@ -16,7 +16,6 @@ from jaxecon.analysis.density import Density, Prior, density_of, prior_of
 from jaxecon.analysis.designs import Progress, count_problems, seed_problems
 from jaxecon.analysis.moment_problem import MomentProblem
 from jaxecon.analysis.posterior import Posterior
-from jaxecon.core.compiling import wide_jit
 from jaxecon.core.errors import InputError, name_problems
 from jaxecon.core.optional import optional_module
 
@@ -65,7 +64,8 @@ def chain(options: Nuts, density: Density, start: Array, key: PRNGKeyArray) -> t
     return jax.vmap(density.to_theta)(z), found
 
 
-_chain = wide_jit(chain)
+# One point at a time: barriers, which keep large batches from repeating work, only cost here.
+_chain = eqx.filter_jit(chain)
 
 
 def side_by_side() -> int:

@@ -95,12 +95,31 @@ def prior_of(problem: MomentProblem, priors: Mapping[str, Any] | None) -> Prior:
     return Prior(tuple(problem.names), lo, hi, center, error)
 
 
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+    """A pytree of arrays as constants of a compiled program: compared by value, so that equal ones share the program."""
+
+    structure: Any
+    numbers: tuple[tuple[bytes, str, tuple[int, ...]], ...]
+
+    @classmethod
+    def of(cls, tree: Any) -> "Fixed":
+        leaves, structure = jax.tree.flatten(tree)
+        arrays = [np.asarray(x) for x in leaves]
+        return cls(structure, tuple((x.tobytes(), x.dtype.str, x.shape) for x in arrays))
+
+    def tree(self) -> Any:
+        """The pytree; call it in the precision of its arrays."""
+        leaves = [jnp.asarray(np.frombuffer(x, dtype).reshape(shape)) for x, dtype, shape in self.numbers]
+        return jax.tree.unflatten(self.structure, leaves)
+
+
 class Density(eqx.Module):
-    """Log posterior as a pure function of the unbounded `z`; problems that differ only in numbers share compiled programs."""
+    """Log posterior as a pure function of the unbounded `z`. Problems that differ in ranges, priors and what is observed share
+    compiled programs; parameters and policy that are not free are constants of the program, which the compiler folds."""
 
     map: MomentMap = eqx.field(static=True)
-    p: Any
-    u: Any
+    around: Fixed = eqx.field(static=True)
     lo: Array
     hi: Array
     center: Array
@@ -121,7 +140,7 @@ class Density(eqx.Module):
 
     def moments(self, z: Float[Array, " k"]) -> Float[Array, " m"]:
         """Moments of the model, smooth; NaN where it does not solve."""
-        return self.map(self.p, self.u, self.to_theta(z), jax.random.key(self.seed), True)[0]
+        return self.map(*self.around.tree(), self.to_theta(z), jax.random.key(self.seed), True)[0]
 
     def log_likelihood_of(self, moments: Float[Array, " m"]) -> Float[Array, ""]:
         """Log likelihood at given moments; NaN where they are."""
@@ -175,4 +194,5 @@ def density_of(problem: MomentProblem, prior: Prior) -> Density:
     )  # fmt: skip
     lo, hi, center, precision, y, root, constants = (jnp.asarray(x, jnp.float64) for x in numbers)
     seed = jnp.asarray(problem.seed, jnp.uint32)
-    return Density(problem.map, problem.p, problem.u, lo, hi, center, precision, y, root, constants, seed)
+    around = Fixed.of((problem.p, problem.u))
+    return Density(problem.map, around, lo, hi, center, precision, y, root, constants, seed)
