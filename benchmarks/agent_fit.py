@@ -225,7 +225,7 @@ def _derivatives(problem: SimulatedProblem, step: float = 1e-4, runs: int = 8) -
 
 def measure(device: str) -> list[dict]:
     """Starts from the box, the first against both peers; the fit from the specification's values; checks of the slopes."""
-    del device  # JAX uses the accelerator that it finds
+    del device  # JAX computes on it
     problem = paper_problem()
     peers = {"cma_es": cma_es, "black_it": black_it}
     starts = [_row(problem, seed, peers if seed == SEEDS[0] else {}) for seed in SEEDS]

@@ -16,7 +16,7 @@ BAR = 40.0
 
 def measure(device: str) -> list[dict]:
     """Seconds a period of 10^5 creators and 10^5 buyers, ours (float64) and Mesa 3 where it is installed."""
-    del device  # JAX uses the accelerator that it finds
+    del device  # JAX computes on it
     with jax.enable_x64(True):
         p, u, key = Params(), Policy(), jax.random.key(0)
         run = jax.jit(agents.run, static_argnums=(3, 4, 5))

@@ -16,7 +16,7 @@ BAR = 40.0
 
 def measure(device: str) -> list[dict]:
     """Seconds a period at 10^5 firms, ours (float64) and Mesa 3 where it is installed, after the fall of the price."""
-    del device  # JAX uses the accelerator that it finds
+    del device  # JAX computes on it
     with jax.enable_x64(True):
         # The shock at once, so that adoption spreads from the first period in both.
         p, u, key = Params(t_shock=0.0), Policy(), jax.random.key(0)

@@ -210,5 +210,5 @@ def _memory(double: bool) -> dict:
 
 def measure(device: str) -> list[dict]:
     """Rows: 10^5 agents against Mesa; peak memory of 10^6 agents in single and double precision."""
-    del device  # JAX uses the accelerator that it finds; Mesa runs on the CPU
+    del device  # JAX computes on it; Mesa runs on the CPU
     return [_against_mesa(), _memory(double=False), _memory(double=True)]

@@ -40,7 +40,7 @@ def synthetic_problem() -> MomentProblem:
 
 def measure(device: str) -> list[dict]:
     """One row: seconds of the first call, which compiles, and of a second one; basins; the peer on some of the starts."""
-    del device  # JAX uses the accelerator that it finds
+    del device  # JAX computes on it
     problem = synthetic_problem()
     start = time.perf_counter()
     found = estimate(problem, starts=STARTS, seed=SEED)

@@ -62,6 +62,6 @@ def _report_row(models: tuple[str, ...], words: str, bar: float) -> dict:
 
 def measure(device: str) -> list[dict]:
     """Seconds of whole processes, compilation included; `cold` starts with an empty cache folder."""
-    del device
+    del device  # the processes compute on the device that JAX was told to use
     rows = [row for name in model_names() for row in _solve_rows(name)]
     return [*rows, _report_row(FIRST, " and ".join(FIRST), 120.0), _report_row((), "all models", 480.0)]

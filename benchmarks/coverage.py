@@ -96,7 +96,7 @@ def _row(layer: str, found: Coverage, seconds: float, processor: float) -> dict[
 
 def measure(device: str) -> list[dict]:
     """One row a layer type; problems are built, and programs compiled, within the time."""
-    del device  # JAX uses the accelerator that it finds
+    del device  # JAX computes on it
     studies: dict[str, Callable[[], Coverage]] = {
         "equilibrium of information_pollution": lambda: coverage(
             *static_problem(), replications=REPLICATIONS, level=LEVEL

@@ -18,7 +18,7 @@ BAR = 4.0
 
 def measure(device: str) -> list[dict]:
     """One row a model: seconds for `POINTS` box points, solve alone and solve with gradient."""
-    del device  # JAX uses the accelerator that it finds
+    del device  # JAX computes on it
     return [_row(model) for model in models().values()]
 
 

@@ -29,7 +29,7 @@ PROBLEMS = {
 
 def measure(device: str) -> list[dict]:
     """One row a model: seconds of `optimal_policies`, and those of the faster method of SciPy on a sample of the draws."""
-    del device  # JAX uses the accelerator that it finds
+    del device  # JAX computes on it
     return [_row(name, *problem) for name, problem in PROBLEMS.items()]
 
 

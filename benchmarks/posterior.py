@@ -39,7 +39,7 @@ PROBLEMS = {
 
 def measure(device: str) -> list[dict]:
     """Two rows a model: with a diagonal and with a dense mass matrix."""
-    del device  # JAX uses the accelerator that it finds
+    del device  # JAX computes on it
     return [row for name in PROBLEMS for row in _rows(name)]
 
 

@@ -100,7 +100,7 @@ def measure(device: str) -> list[dict]:
 
 def _against_salib(device: str) -> list[dict]:
     """Seconds of our and SALib's analysis of the same outputs; largest differences of estimates and intervals."""
-    del device  # JAX uses the accelerator that it finds
+    del device  # JAX computes on it
     k = PARAMETERS
     y = np.stack([_sobol_g(block) for block in saltelli_design(k, BASE, SEED, True)])
     a, b, ab, ba = y[0], y[1], y[2 : 2 + k].T, y[2 + k :].T

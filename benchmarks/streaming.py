@@ -57,7 +57,7 @@ def _killed(store: Path, points: int) -> int:
 
 def measure(device: str) -> list[dict]:
     """Rates in memory and to disk, peak memory of the process, and a run that was killed and resumed."""
-    del device  # JAX uses the accelerator that it finds
+    del device  # JAX computes on it
     _, in_memory, _ = timed(lambda: sweep(load(MODEL), AXES, design="sobol", points=IN_MEMORY_POINTS), repeats=3)
     rate = IN_MEMORY_POINTS / in_memory
     with tempfile.TemporaryDirectory() as folder:

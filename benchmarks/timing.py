@@ -75,6 +75,28 @@ def peak_memory_gb() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
+def device_memory_gb() -> float | None:
+    """Largest memory that the first device held so far; None where it does not tell, as on a CPU."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return stats["peak_bytes_in_use"] / 2**30 if "peak_bytes_in_use" in stats else None
+
+
+def use(device: str) -> str | None:
+    """Make JAX compute on the CPU or the GPU, here and in processes started from here; else why it cannot."""
+    if device == "cpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+        jax.config.update("jax_platforms", "cpu")
+        return None
+    # Processes share the device: none takes all of its memory at once.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if jax.default_backend() == device:
+        return None
+    return (
+        f"--device {device}: JAX computes on {jax.default_backend()} here and found no GPU. Install jax[cuda12] (the extra "
+        "`cuda`) on a machine with one, unset JAX_PLATFORMS, or measure with --device cpu"
+    )
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -18,7 +18,7 @@ EPOCH_MINUTES = 80.0
 
 def measure(device: str) -> list[dict]:
     """Seconds of one cold run, compilation included: draws of the prior box, the whole transition each, and its gradient."""
-    del device  # JAX uses the accelerator that it finds
+    del device  # JAX computes on it
     model = load("ai_growth")
     with jax.enable_x64(True):
         start = time.perf_counter()
