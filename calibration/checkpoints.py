@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 import jaxecon
+from jaxecon.analysis.hosts import from_first
 from jaxecon.analysis.least_squares import Ends
 from jaxecon.analysis.store import StoreError
 from jaxecon.core.errors import InputError
@@ -54,7 +55,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Blocks:
-    """The blocks of one study in a folder; what `estimate(saved=...)` asks."""
+    """The blocks of one study in a folder; what `estimate(saved=...)` asks. Of several processes only the first reads and writes it."""
 
     folder: Path
 
@@ -64,9 +65,9 @@ class Blocks:
     def get(self, number: int) -> Ends | None:
         """A block that is done, or None; raises `StoreError` if it is damaged."""
         path = self._path(number)
-        if not path.exists():
+        content = from_first(path.read_bytes() if jax.process_index() == 0 and path.exists() else b"")
+        if not content:
             return None
-        content = path.read_bytes()
         if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
             raise StoreError(
                 f"{path} is damaged: its checksum differs. Remove that file and go on with --resume; the other blocks are kept"
@@ -76,6 +77,8 @@ class Blocks:
 
     def put(self, number: int, ends: Ends) -> None:
         """Keep a block."""
+        if jax.process_index() != 0:
+            return
         buffer = io.BytesIO()
         np.savez(buffer, **{f.name: getattr(ends, f.name) for f in dataclasses.fields(ends)})
         content = buffer.getvalue()
@@ -89,6 +92,8 @@ class Blocks:
 def open_blocks(folder: Path, study: dict[str, Any], resume: bool) -> Blocks:
     """The blocks of a study under `folder`; raises `InputError` if the folder holds another study, or this one and `resume` is false."""
     place, manifest = folder / "checkpoint", folder / "checkpoint" / "manifest.json"
+    if jax.process_index() != 0:
+        return Blocks(place)
     what = f"the folder {folder}"
     if manifest.exists():
         try:

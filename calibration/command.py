@@ -23,7 +23,9 @@ from jaxecon.analysis.bayes import sample_posterior
 from jaxecon.analysis.estimate import estimate
 from jaxecon.analysis.moment_problem import MomentProblem, fit_of, moment_problem
 from jaxecon.analysis.targets import METHODS, FitSpec, Targets, read_targets
+from jaxecon.cli import processes
 from jaxecon.cli.cache import use_compilation_cache
+from jaxecon.cli.options import Wrong
 from jaxecon.cli.output import Result, Table, deliver, progress_bar
 from jaxecon.core.discovery import load
 from jaxecon.core.errors import InputError, JaxeconError, name_problems
@@ -66,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="go on with the folder given by -o")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="default: calibration-MODEL-FIT-METHOD")
     parser.add_argument("--json", action="store_true", help="the result as JSON on standard output")
+    processes.add_options(parser)
     parser.add_argument(
         "--no-cache", action="store_true", help="do not use the compilation cache (JAXECON_CACHE moves it)"
     )
@@ -78,11 +81,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
     except SystemExit as stop:  # argparse has printed its message
         return int(stop.code or 0)
+    code = _run(args)
+    if code and args.distributed is not None:
+        processes.leave(code)
+    return code
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
+        processes.join(args)
         problem, study, method, instruments = prepare(args)
         check_packages()
         use_compilation_cache(args.no_cache)
-        deliver(run(args, problem, study, method, instruments), argparse.Namespace(output=None, json=args.json))
+        found = run(args, problem, study, method, instruments)
+        if processes.first():
+            deliver(found, argparse.Namespace(output=None, json=args.json))
         return 0
     except InputError as error:
         sys.stderr.write(f"calibration: {error}\n")
@@ -99,7 +112,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepare(args: argparse.Namespace) -> tuple[MomentProblem, dict[str, Any], str, list[str]]:
     """The problem, what defines the study, the method and the instruments; raises `InputError` with all that is wrong."""
-    problems: list[str] = []
+    problems = processes.problems_of(args)
+    if isinstance(args.heartbeat, Wrong):
+        problems.append(f"--heartbeat: {args.heartbeat.problem}")
     counts = {}
     for name, (_, least, most) in COUNTS.items():
         text = str(getattr(args, name))
@@ -131,6 +146,10 @@ def prepare(args: argparse.Namespace) -> tuple[MomentProblem, dict[str, Any], st
     if method in BAYES and instruments:
         raise InputError(
             ["--instruments needs an estimate; with nuts and smc use `posterior_policy`"], "the calibration"
+        )
+    if method in BAYES and args.distributed is not None:
+        raise InputError(
+            ["--distributed shares the starts of gmm, smm and ml; leave it out with nuts and smc"], "the calibration"
         )
     problem = moment_problem(model, targets, fit.name, seeds=counts["seeds"], seed=counts["seed"])
     counts["starts"] = counts["starts"] or STARTS[problem.map.cost]
@@ -204,7 +223,7 @@ def run(
         record, data = estimate_record(found, study, instruments), estimate_data(found, study)
         notes = _notes(record)
         columns = ("name", "estimate", "standard_error", "given", "lo", "hi", "at_bound", "unit")
-    written = write_results(folder, record, data)
+    written = write_results(folder, record, data) if processes.first() else []
     title = f"{problem.model.name}, fit {study['fit']}, {method}"
     moments = ("target", "value", "standard_error", "model", "error", "unit")
     tables = [_table(title, columns, record["parameter"]), _table("Moments", moments, record["moment"])]

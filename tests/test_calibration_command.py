@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -121,6 +122,38 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(calibrate, tmp_path):
         assert Path("whole", name).read_bytes() == Path("killed", name).read_bytes()
 
 
+@pytest.mark.slow
+def test_two_processes_share_the_starts_and_resume_to_the_same_bytes(calibrate, tmp_path):
+    words = ["--targets", "targets.toml", "--starts", "100", "--block", "12", "--resume", "-o"]
+    assert calibrate(*words[2:-2], "-o", "one") == 0
+
+    def together(folder):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        both = [
+            subprocess.Popen(as_process(*words, folder, "--distributed", f"{k}/2@127.0.0.1:{port}"), cwd=tmp_path,
+                             env=os.environ | {"JAX_PLATFORMS": "cpu"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for k in (0, 1)
+        ]  # fmt: skip
+        said = [p.communicate(timeout=600) for p in both]
+        assert [p.returncode for p in both] == [0, 0], said
+        assert "converged" in said[0][0] and "Gloo" not in said[0][0] and said[1][0] == ""
+        for name in ("result.toml", "inference_data.nc"):
+            assert Path("one", name).read_bytes() == Path(folder, name).read_bytes()
+
+    together("two")
+    blocks = Blocks(tmp_path / "two" / "checkpoint")
+    assert blocks.done() == 9
+    for path in ("result.toml", "inference_data.nc", "checkpoint/block-00001.npz", "checkpoint/block-00004.npz"):
+        (tmp_path / "two" / path).unlink()
+    kept = {p.name: p.stat().st_mtime_ns for p in blocks.folder.glob("block-*.npz")}
+    together("two")
+    assert blocks.done() == 9
+    for name, when in kept.items():
+        assert (blocks.folder / name).stat().st_mtime_ns == when
+
+
 def test_a_folder_of_another_study_is_refused_with_the_reason(calibrate, capsys):
     assert calibrate("--starts", "16", "-o", "fit") == 0
     capsys.readouterr()
@@ -157,8 +190,9 @@ def test_bad_options_and_bad_targets_are_named_at_once(calibrate, capsys):
         TARGETS.replace('moment = "price"', 'moment = "prize"').replace("0.5\nunit", "-1\nunit")
     )
     code = calibrate(
-        "--starts", "many", "--seed", "-1", "--method", "gmmm", "--weight", "best", "--instruments", "taxes"
-    )
+        "--starts", "many", "--seed", "-1", "--method", "gmmm", "--weight", "best", "--instruments", "taxes",
+        "--distributed", "2/2@here:1", "--heartbeat", "soon",
+    )  # fmt: skip
     message = capsys.readouterr().err
     assert code == 2
     for words in (
@@ -166,12 +200,20 @@ def test_bad_options_and_bad_targets_are_named_at_once(calibrate, capsys):
         "--seed -1",
         "--method gmmm",
         "--weight best",
+        "K from 0 to N - 1",
+        "--heartbeat: 'soon'",
         "'taxes'",
         "'prize'",
         "standard_error = -1",
     ):
         assert words in message
     assert not list(Path().glob("calibration-*"))
+
+
+def test_samplers_run_in_one_process(calibrate, capsys, monkeypatch):
+    monkeypatch.setattr(command.processes, "join", lambda args: None)
+    assert calibrate("--method", "nuts", "--distributed", "0/2@here:1") == 2
+    assert "leave it out with nuts" in capsys.readouterr().err
 
 
 def test_a_fit_that_is_not_there_is_named(calibrate, capsys):

@@ -162,6 +162,7 @@ WRONG = [
     ("sensitivity pigou --correlate a,c=0.5", "correlation applies"),
     ("claims pigou --distributed 3/2@here:1", "K from 0 to N - 1"),
     ("claims pigou --heartbeat soon", "--heartbeat"),
+    ("plan pigou --instruments tax --series quantity_path --distributed", "unrecognized arguments: --distributed"),
     ("export pigou -o p.parquet", "suffix"),
 ]
 

@@ -209,25 +209,13 @@ def evaluate_rows(
         each = -(-chunk // jax.local_device_count())
         size = min(size, 1 << (each - 1).bit_length())
 
-    def rows_of(start: int, stop: int, put: Callable[[Any], Any]) -> np.ndarray:
+    def rows_of(start: int, stop: int, size: int, put: Callable[[Any], Any]) -> np.ndarray:
         with precision_of(p):
             table = put(_table(p, u, names, padded(vectors[start:stop], size)))
-            return _as_fits(run, response, p, u, table)[: stop - start]
+            return np.asarray(run(response, p, u, table))[: stop - start]
 
     program = (response, size, p_dtype(p, u), jax.tree.structure((p, u)))
     return in_groups(rows_of, len(vectors), size, program, side_by_side=cores_side_by_side(), alone=alone)
-
-
-def _as_fits(run: Callable[..., Array], response: Response, p: Any, u: Any, table: Any) -> np.ndarray:
-    """Rows at the points of `table`; half of the points at a time where the device has no memory for all of them."""
-    try:
-        return np.asarray(run(response, p, u, table))
-    except jax.errors.JaxRuntimeError as error:
-        n = table.shape[1]
-        if "RESOURCE_EXHAUSTED" not in str(error) or n < 2:
-            raise
-        halves = (table[:, : n // 2], table[:, n // 2 :])
-        return np.concatenate([_as_fits(run, response, p, u, half) for half in halves])
 
 
 def evaluate_slopes(
@@ -241,7 +229,7 @@ def evaluate_slopes(
     k = vectors.shape[1]
     size = FEW if jax.default_backend() == "cpu" else response.group
 
-    def slopes_of(start: int, stop: int, put: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray]:
+    def slopes_of(start: int, stop: int, size: int, put: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray]:
         row, parts = np.zeros(0), []
         with precision_of(p):
             at = put(_table(p, u, names, padded(vectors[start:stop], size)))

@@ -114,7 +114,7 @@ class _Task:
             size = ONE_BY_ONE
         key = self.key(group[0])
 
-        def margins_of(start: int, stop: int, put: Callable[[Any], Any]) -> np.ndarray:
+        def margins_of(start: int, stop: int, size: int, put: Callable[[Any], Any]) -> np.ndarray:
             with precision_of(self.p):
                 vectors = put(jnp.asarray(padded(points[start:stop], size), p_dtype(self.p, self.u)))
                 numbers = jnp.arange(start, start + size, dtype=jnp.uint32)

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxecon.analysis.batch import GROUP, chunks_of, in_blocks, padded
+from jaxecon.analysis.batch import GROUP, in_blocks, padded
 from jaxecon.analysis.designs import Box, box_of, get_values, name_problems, replace, resolve
+from jaxecon.analysis.hosts import cores_side_by_side, in_groups
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.errors import InputError
 from jaxecon.core.fields import fields_of
@@ -143,26 +144,33 @@ class Landscape:
 
     def values(self, z: np.ndarray) -> np.ndarray:
         """The condition at points `[n, k]`; NaN where it is not defined."""
-        found, points = [], self.box.scale(np.asarray(z, float))
-        size = GROUP if len(z) > SOME else FEW
-        for _, start, stop in chunks_of(len(z), size):
-            with jax.enable_x64(True):
-                part = _values(self.condition, self.box.names, self.condition.model.block, self.p, self.u,
-                               jnp.asarray(padded(points[start:stop], size)))  # fmt: skip
-            found.append(np.asarray(part)[: stop - start])
-        return np.concatenate(found) if found else np.zeros(0)
+        block, size = self.condition.model.block, GROUP if len(z) > SOME else FEW
+
+        def run(points: Array) -> Array:
+            return _values(self.condition, self.box.names, block, self.p, self.u, points)
+
+        return self._through(run, z, size) if len(z) else np.zeros(0)
 
     def slopes(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The condition and its exact gradient by the coordinates of the unit cube, `[n]` and `[n, k]`."""
-        values, slopes, points = [], [], self.box.scale(np.asarray(z, float))
-        size = 1 if len(z) == 1 else FEW
-        for _, start, stop in chunks_of(len(z), size):
+
+        def run(points: Array) -> tuple[Array, Array]:
+            return _slopes(self.condition, self.box.names, self.p, self.u, points)
+
+        values, slopes = self._through(run, z, 1 if len(z) == 1 else FEW)
+        return values, slopes * (self.box.hi - self.box.lo)
+
+    def _through(self, run: Callable[[Array], Any], z: np.ndarray, size: int) -> Any:
+        """What a program finds at points of the unit cube, a group at a time, on all devices and processes."""
+        points = self.box.scale(np.asarray(z, float))
+
+        def part(start: int, stop: int, size: int, put: Callable[[Any], Any]) -> Any:
             with jax.enable_x64(True):
-                value, slope = _slopes(self.condition, self.box.names, self.p, self.u,
-                                       jnp.asarray(padded(points[start:stop], size)))  # fmt: skip
-            values.append(np.asarray(value)[: stop - start])
-            slopes.append(np.asarray(slope)[: stop - start])
-        return np.concatenate(values), np.concatenate(slopes) * (self.box.hi - self.box.lo)
+                found = run(put(padded(points[start:stop], size)))
+                return jax.tree.map(lambda x: np.asarray(x)[: stop - start], found)
+
+        program = (run.__qualname__, self.condition, self.box.names, size, jax.tree.structure((self.p, self.u)))
+        return in_groups(part, len(points), size, program, side_by_side=cores_side_by_side())
 
 
 def landscape_of(

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxecon.analysis.batch import chunks_of
 from jaxecon.analysis.designs import Progress, count_problems, prior_draws, replace, seed_problems
+from jaxecon.analysis.hosts import in_shares
 from jaxecon.analysis.inference import Inference, infer
 from jaxecon.analysis.least_squares import COARSE, FINE, Distance, Ends, descend
 from jaxecon.analysis.moment_problem import MomentProblem
@@ -32,7 +33,10 @@ NOISE_SEEDS, PASSES, SETTLED = 64, 8, 1e-4
 
 
 class Saved(Protocol):
-    """Blocks of starts that are done: `get(number)` gives one or None, `put(number, ends)` keeps one."""
+    """Blocks of starts that are done: `get(number)` gives one or None, `put(number, ends)` keeps one.
+
+    Where processes share a search each of them asks and keeps all blocks; `get` must answer all alike.
+    """
 
     def get(self, number: int) -> Ends | None: ...
 
@@ -174,19 +178,38 @@ def search(
     problem: MomentProblem, distance: Distance, starts: np.ndarray, *, block: int = BLOCK,
     saved: Saved | None = None, progress: Progress | None = None,
 ) -> Ends:  # fmt: skip
-    """All starts to the vicinity of their minima, a block at a time; blocks that `saved` knows are not done again."""
-    parts: list[Ends] = []
-    for number, start, stop in chunks_of(len(starts), block):
-        ends = saved.get(number) if saved is not None else None
-        if ends is None:
-            ends = descend(distance, problem.look, starts[start:stop], COARSE)
+    """All starts to the vicinity of their minima, a block at a time; blocks that `saved` knows are not done again.
+
+    Under several processes as many blocks at a time as there are processes: each takes an equal share of their starts, and all
+    get all ends.
+    """
+    ends: dict[int, Ends | None] = {}
+    blocks = list(chunks_of(len(starts), block))
+    for number, _, _ in blocks:
+        ends[number] = saved.get(number) if saved is not None else None
+    left, hosts = [b for b in blocks if ends[b[0]] is None], jax.process_count()
+
+    def report() -> None:
+        values = [x.value for x in ends.values() if x is not None]
+        if progress is not None and values:
+            done = sum(len(v) for v in values)
+            progress(done, len(starts), {"starts": done, "best": min(float(np.min(v)) for v in values)})
+
+    report()
+    for first in range(0, len(left), hosts):
+        some = left[first : first + hosts]
+        these = np.concatenate([starts[start:stop] for _, start, stop in some])
+        found = Ends(
+            **in_shares(lambda i, j, x=these: vars(descend(distance, problem.look, x[i:j], COARSE)), len(these))
+        )
+        at = 0
+        for number, start, stop in some:
+            ends[number] = part = found.take(slice(at, at + stop - start))
+            at += stop - start
             if saved is not None:
-                saved.put(number, ends)
-        parts.append(ends)
-        if progress is not None:
-            best = min(float(np.min(x.value)) for x in parts)
-            progress(stop, len(starts), {"starts": stop, "best": best})
-    return Ends.joined(parts)
+                saved.put(number, part)
+        report()
+    return Ends.joined([x for x in ends.values() if x is not None])
 
 
 def minima(problem: MomentProblem, distance: Distance, ends: Ends) -> tuple[Ends, Search]:
@@ -301,7 +324,7 @@ def estimate(
       that the weight must be optimal.
     - `progress(done, starts, {...})`; `block`, `saved`: starts of one block and where blocks that are done are kept.
 
-    Levenberg-Marquardt over all starts at once (`least_squares`); the distinct minima are followed to round-off. Raises `InputError`
+    Under `jax.distributed` call it in every process: they share the starts, and each returns the same. Levenberg-Marquardt over all starts at once (`least_squares`); the distinct minima are followed to round-off. Raises `InputError`
     with all problems, `JaxeconError` if no start is solved.
     """
     problems = count_problems(starts=starts, block=block) + seed_problems(seed)

@@ -6,6 +6,7 @@ on how many there are. A sweep's chunks meet on disk; the groups of every other 
 processes hold the same numbers and go on alike. They must therefore be of the same kind.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,9 @@ from jaxecon.core.errors import ProcessLost
 
 # Programs that some group ran before: threads need not wait until one of them is compiled.
 _COMPILED: set[Hashable] = set()
-# `run(start, stop, put)`: a pytree of arrays with the leading axis `stop - start`; `put` moves an argument to the device.
-Run = Callable[[int, int, Callable[[Any], Any]], Any]
+# `run(start, stop, size, put)`: a pytree of arrays with the leading axis `stop - start`, through the program for `size` points; `put`
+# moves an argument to the device.
+Run = Callable[[int, int, int, Callable[[Any], Any]], Any]
 
 
 def mine(parts: int) -> np.ndarray:
@@ -54,6 +56,17 @@ def agreed(number: int) -> int:
     return int(_or_lost(lambda: multihost_utils.broadcast_one_to_all(np.int32(number))))
 
 
+def from_first(content: bytes) -> bytes:
+    """The bytes that the first process has."""
+    size = agreed(len(content))
+    if jax.process_count() == 1 or not size:
+        return content[:size]
+    from jax.experimental import multihost_utils
+
+    own = np.frombuffer(content[:size].ljust(size, b"\0"), np.uint8)
+    return np.asarray(_or_lost(lambda: multihost_utils.broadcast_one_to_all(own)), np.uint8).tobytes()
+
+
 def groups_of(n: int, size: int) -> list[tuple[int, int]]:
     """Start and stop of each group of at most `size` of `n` points."""
     return [(start, min(start + size, n)) for start in range(0, n, size)]
@@ -61,6 +74,8 @@ def groups_of(n: int, size: int) -> list[tuple[int, int]]:
 
 def in_groups(run: Run, n: int, size: int, program: Hashable, *, side_by_side: int = 1, alone: bool = False) -> Any:
     """`run` on groups of `size` of `n` points, on all local devices and all processes; everything, in order, on each.
+
+    A group for which a device has no memory is done in halves.
 
     **Arguments**
 
@@ -79,11 +94,11 @@ def in_groups(run: Run, n: int, size: int, program: Hashable, *, side_by_side: i
         place, (start, stop) = job
         on = devices[place % len(devices)]
         put = (lambda x: jax.device_put(x, on)) if len(devices) > 1 else lambda x: x
-        return jax.tree.map(np.asarray, run(start, stop, put))
+        return _as_fits(run, start, stop, size, put)
 
     jobs = list(enumerate(taken))
     first = 0 if program in _COMPILED else len(devices)
-    workers = max(len(devices), side_by_side)
+    workers = min(max(len(devices), side_by_side), len(jobs))
     if workers == 1:
         parts = [work(job) for job in jobs]
     else:
@@ -93,6 +108,34 @@ def in_groups(run: Run, n: int, size: int, program: Hashable, *, side_by_side: i
     _COMPILED.add(program)
     own = jax.tree.map(lambda *x: np.concatenate(x), *parts)
     return own if hosts == 1 else jax.tree.map(lambda x: _exchanged(x, groups, hosts), own)
+
+
+def _as_fits(run: Run, start: int, stop: int, size: int, put: Callable[[Any], Any]) -> Any:
+    """`run` on a group, as NumPy arrays; half of the points at a time where the device has no memory for all of them."""
+    try:
+        return jax.tree.map(np.asarray, run(start, stop, size, put))
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error) or size < 2:
+            raise
+    half = -(-size // 2)
+    halves = [(first, min(first + half, stop)) for first in range(start, stop, half)]
+    return jax.tree.map(lambda *x: np.concatenate(x), *(_as_fits(run, *some, half, put) for some in halves))
+
+
+def in_shares(run: Callable[[int, int], Any], n: int) -> Any:
+    """`run(start, stop)` on one share of `n` rows a process; a pytree of arrays with that leading axis, everything on each.
+
+    For work whose rows take many calls each, as a search does: the processes meet once, when all rows are done.
+    """
+    hosts = jax.process_count()
+    stops = [n * k // hosts for k in range(hosts + 1)]
+    shares = list(itertools.pairwise(stops))
+    if hosts == 1:
+        return run(0, n)
+    start, stop = shares[jax.process_index()]
+    # A process without rows runs those of another, to know what the others will send.
+    own = run(start, stop) if start < stop else run(*max(shares, key=lambda share: share[1] - share[0]))
+    return jax.tree.map(lambda x: _exchanged(x, shares, hosts), own)
 
 
 def _exchanged(own: np.ndarray, groups: list[tuple[int, int]], hosts: int) -> np.ndarray:

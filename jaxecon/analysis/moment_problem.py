@@ -231,13 +231,13 @@ class MomentProblem:
         size, number = POINTS[self.map.cost], np.uint32(self.seed if seed is None else seed)
         run = (_quick if self.map.cost == "equilibrium" else _thorough)[which]
 
-        def part(start: int, stop: int, put: Any) -> Any:
+        def part(start: int, stop: int, size: int, put: Any) -> Any:
             with precision_of(self.p):
                 found = run(self.map, smooth, self.p, self.u, put(padded(theta[start:stop], size)), number)
                 return tuple(np.asarray(x)[: stop - start] for x in found)
 
         program = (run, self.map, smooth, jax.tree.structure((self.p, self.u)))
-        # Alone: chains of a sampler call this from threads, where processes cannot meet.
+        # Alone: processes share the starts of a search, not each look; chains of a sampler look from threads, where processes cannot meet.
         return in_groups(part, len(theta), size, program, side_by_side=cores_side_by_side(), alone=True)
 
     def to_theta(self, z: Any) -> Array:

@@ -159,16 +159,17 @@ def solve_optima(
     numbers = [
         np.asarray(x, p_dtype(choice.p, choice.u)) for x in (choice.lo, choice.width, starts, choice.sign / scale, tol)
     ]
-    reading, block = Reading(choice.model, picks=(choice.objective,)), BLOCK if cpu else size * len(starts)
+    reading = Reading(choice.model, picks=(choice.objective,))
 
-    def optima_of(start: int, stop: int, put: Callable[[Any], Any]) -> Any:
+    def optima_of(start: int, stop: int, size: int, put: Callable[[Any], Any]) -> Any:
+        block = BLOCK if cpu else size * len(starts)
         with precision_of(choice.p):
             table = put(_table(choice.p, choice.u, names, padded(points[start:stop], size)))
             count = np.asarray(stop - start)
             found = jax.device_get(run(reading, choice.names, block, choice.p, choice.u, table, *numbers, count))
         return jax.tree.map(lambda x: x[: stop - start], found)
 
-    program = (run, reading, choice.names, block, size, len(starts), p_dtype(choice.p, choice.u))
+    program = (run, reading, choice.names, size, len(starts), p_dtype(choice.p, choice.u))
     return in_groups(optima_of, len(points), size, program, side_by_side=cores_side_by_side())
 
 

@@ -93,7 +93,7 @@ def evaluate_jets(
     run = _many_jets if (study or len(vectors)) >= MANY else _few_jets
     size = FEW if len(vectors) <= 4 * FEW else WIDE
 
-    def jets_of(start: int, stop: int, put: Callable[[Any], Any]) -> list[np.ndarray]:
+    def jets_of(start: int, stop: int, size: int, put: Callable[[Any], Any]) -> list[np.ndarray]:
         with precision_of(p):
             table = put(_table(p, u, tuple(names), padded(vectors[start:stop], size)))
             return [np.asarray(x)[: stop - start] for x in run(response, along, p, u, table)]

@@ -142,11 +142,11 @@ class Retries:
         given = np.asarray(get_values(p, u, self.names), float)
         anchors = np.stack([given, *(self.lo + place * (self.hi - self.lo) for place in PLACES)])
 
-        def rows_of(start: int, stop: int, put: Callable[[Any], Any]) -> np.ndarray:
-            some = padded(vectors[start:stop], FEW)
+        def rows_of(start: int, stop: int, size: int, put: Callable[[Any], Any]) -> np.ndarray:
+            some = padded(vectors[start:stop], size)
             with precision_of(p):
                 cells = put(_table(p, u, self.names, some))
-                ends = np.stack([_table(p, u, self.names, np.tile(a, (FEW, 1))) for a in anchors], axis=2)
+                ends = np.stack([_table(p, u, self.names, np.tile(a, (size, 1))) for a in anchors], axis=2)
                 return np.asarray(_rows(self.response, p, u, cells, put(ends)))[: stop - start]
 
         program = ("retries", self.response, p_dtype(p, u), jax.tree.structure((p, u)))

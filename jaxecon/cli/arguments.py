@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jaxecon.cli import studies
+from jaxecon.cli import processes, studies
 from jaxecon.cli.options import Wrong, count, number, one_of, seed
 from jaxecon.core.errors import InputError, did_you_mean
 from jaxecon.core.fields import Field
@@ -76,18 +76,6 @@ def build_parser() -> argparse.ArgumentParser:
         sub.add_argument("--seed", type=seed, default=0)
         sub.add_argument("--x32", action="store_true", help="float32 instead of float64")
 
-    def spread(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument(
-            "--distributed",
-            nargs="?",
-            const="",
-            metavar="K/N@HOST:PORT",
-            help="share the work with the other processes of this Slurm, Kubernetes or MPI job; or: this is process K of N",
-        )
-        sub.add_argument(
-            "--heartbeat", type=count, default=100, metavar="SECONDS", help="until a silent process counts as lost"
-        )
-
     command("models", "List the models.")
     command("show", "Parameters, instruments, outcomes, claims, regimes and sets of a model.", "one")
     sets = command("sets", "List the parameter sets of a model, or show where two sets differ.", "one")
@@ -112,11 +100,11 @@ def build_parser() -> argparse.ArgumentParser:
     sweep.add_argument("--points", type=count, metavar="N", help="points of the sobol design")
     sweep.add_argument("--resume", action="store_true", help="go on with the store given by -o")
     sweep.add_argument("--no-retry", action="store_true", help="leave cells alone whose solver failed")
-    spread(sweep)
+    processes.add_options(sweep)
 
     optimize = command("optimize", "Choose instruments by gradients, from several starts.", "one")
     point(optimize)
-    spread(optimize)
+    processes.add_options(optimize)
     optimize.add_argument("--instruments", required=True, metavar="A,B", help="names, separated by commas")
     optimize.add_argument("--objective", metavar="OUTCOME", help="default: the model's own (welfare)")
     optimize.add_argument("--method", type=one_of("adam", "lbfgs"), default="adam", help="adam or lbfgs")
@@ -125,7 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     sensitivity = command("sensitivity", "Which parameters drive the outcomes.", "one")
     point(sensitivity)
-    spread(sensitivity)
+    processes.add_options(sensitivity)
     methods = ("sobol", "shapley", "morris", "derivative", "active", "elasticities")
     sensitivity.add_argument("--method", type=one_of(*methods), default="sobol", help=", ".join(methods))
     sensitivity.add_argument("--samples", type=count, default=1024, metavar="N")
@@ -145,7 +133,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     claims = command("claims", "Check the propositions of the papers at a point and over the prior box.", "some")
     point(claims)
-    spread(claims)
+    processes.add_options(claims)
     claims.add_argument("--draws", type=count, default=1000, metavar="N")
     claims.add_argument("--id", dest="ids", action="append", metavar="ID", help="one claim; repeatable")
     claims.add_argument("--prior", metavar="FILE", help="TOML file with a table [prior] of name = [lo, hi]")
@@ -156,7 +144,7 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--seed", type=seed, default=0)
     report.add_argument("--full", action="store_true", help="also the claims and studies that take minutes each")
     report.add_argument("--quick", action="store_true", help="small samples, for a first look")
-    studies.add(command, point, spread)
+    studies.add(command, point, processes.add_options)
     return parser
 
 

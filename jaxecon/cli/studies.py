@@ -57,10 +57,13 @@ def _prior(sub: argparse.ArgumentParser) -> None:
 def add(command: Command, point: Group, spread: Group) -> None:
     """Add all commands to the parser; `point` and `spread` add options that the others have, too."""
 
-    def of_policy(name: str, doc: str, starts: int | None = 8, goal: bool = True) -> argparse.ArgumentParser:
+    def of_policy(
+        name: str, doc: str, starts: int | None = 8, goal: bool = True, shared: bool = True
+    ) -> argparse.ArgumentParser:
         sub = command(name, doc, "one")
         point(sub)
-        spread(sub)
+        if shared:
+            spread(sub)
         _instruments(sub)
         if goal:
             _goal(sub)
@@ -87,7 +90,7 @@ def add(command: Command, point: Group, spread: Group) -> None:
     pareto.add_argument("--divisions", type=count, default=10, help="steps of the grid of directions")
     _limits(pareto)
 
-    plan = of_policy("plan", "Instruments over time, or a feedback rule.", starts=None, goal=False)
+    plan = of_policy("plan", "Instruments over time, or a feedback rule.", starts=None, goal=False, shared=False)
     plan.add_argument("--series", required=True, metavar="SERIES", help="the series of the layer whose sum is wanted")
     plan.add_argument("--minimize", action="store_true", help="the least of the sum in place of the most")
     plan.add_argument("--layer", default="dynamics", help="dynamics, or the name of one dynamic layer")
