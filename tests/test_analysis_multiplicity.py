@@ -12,9 +12,10 @@ from jaxtyping import Array
 from pigou import MODEL
 
 from jaxecon import InputError
-from jaxecon.analysis.multiplicity import System, multiplicity
+from jaxecon.analysis.multiplicity import multiplicity
 from jaxecon.core.fields import outcome, parameter
 from jaxecon.core.model import SOLVED, Equilibrium
+from jaxecon.core.systems import System
 from jaxecon.numerics.deflation import all_roots, deflated_step
 
 
@@ -84,7 +85,7 @@ def test_the_models_starts_count_too():
     np.testing.assert_array_equal(ds["count"], [[1, 1], [3, 3]])
     np.testing.assert_allclose(np.sort(ds.welfare[1, 0]), [-np.sqrt(0.5), 0, np.sqrt(0.5)], atol=1e-9)
     assert np.isnan(ds.square[0, 0, 1:]).all() and np.all(ds.reached == 3)
-    with pytest.raises(InputError, match="no starts"):
+    with pytest.raises(InputError, match="neither a system nor starts"):
         multiplicity(BASE, {"r": [0.5]})
 
 

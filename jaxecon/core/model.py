@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.fields import Field, fields_of
+from jaxecon.core.systems import System
 
 Expectation = Literal["exact", "limit", "baseline", "calibrated", "region", "report"]
 Cost = Literal["equilibrium", "path", "agents", "optimization"]
@@ -176,6 +177,7 @@ class Model:
     - `constraints(p)`: named margins that must be positive (order restrictions), checked at the edge.
     - `objective`: the outcome that policies maximize; `tolerance`: of residuals, in float64.
     - `float32_exceptions`: outcomes that float32 does not reproduce to 1e-3.
+    - `system`: conditions whose roots are the equilibria, or rest points of a path layer, for maps of their number and stability.
     - `starts(p, u) -> [S] batch` of equilibria from other starts, for uniqueness checks and retries.
     - `restart(p, u, eq)`: the equilibrium found from another point's as the start, for the continuation of failed cells.
     - `retried`: statuses that say that the solver failed, so that a sweep tries again; a model's own reasons are findings
@@ -202,6 +204,7 @@ class Model:
     studies: Mapping[str, Callable[[Any, Any], Mapping[str, Array]]] = dataclasses.field(default_factory=dict)
     moments: Mapping[str, Moments] = dataclasses.field(default_factory=dict)
     constraints: Callable[[Any], Mapping[str, Float[Array, ""]]] = lambda p: {}
+    system: System | None = None
     starts: Callable[[Any, Any], Any] | None = None
     restart: Callable[[Any, Any, Any], Any] | None = None
     retried: tuple[int, ...] = (NOT_CONVERGED, RESIDUAL_TOO_LARGE, NOT_FINITE)

@@ -21,6 +21,7 @@ from jaxecon.models.ai_growth.outcome_fields import Outcomes
 from jaxecon.models.ai_growth.params import Params, Policy
 from jaxecon.models.ai_growth.regimes import REGIMES
 from jaxecon.models.ai_growth.studies import STUDIES
+from jaxecon.models.ai_growth.system import SYSTEM
 
 MODEL = Model(
     name="ai_growth",
@@ -39,6 +40,7 @@ MODEL = Model(
     regimes=REGIMES,
     moments=MOMENT_GROUPS,
     studies=STUDIES,
+    system=SYSTEM,
     float32_exceptions=("rate_effect_low",),
     block=16,
     many=1000,

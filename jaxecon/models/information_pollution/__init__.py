@@ -25,6 +25,7 @@ from jaxecon.models.information_pollution.moments import MOMENT_GROUPS
 from jaxecon.models.information_pollution.outcome_fields import Outcomes
 from jaxecon.models.information_pollution.params import Params, Policy, constraints
 from jaxecon.models.information_pollution.studies import STUDIES
+from jaxecon.models.information_pollution.system import SYSTEM
 
 MODEL = Model(
     name="information_pollution",
@@ -51,6 +52,7 @@ MODEL = Model(
     },
     moments=MOMENT_GROUPS,
     studies=STUDIES | STUDIES_PATHS,
+    system=SYSTEM,
     constraints=constraints,
 )
 

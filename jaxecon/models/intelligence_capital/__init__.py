@@ -26,6 +26,7 @@ from jaxecon.models.intelligence_capital.outcome_fields import Outcomes
 from jaxecon.models.intelligence_capital.params import Params, Policy
 from jaxecon.models.intelligence_capital.regimes import REGIMES
 from jaxecon.models.intelligence_capital.studies import STUDIES
+from jaxecon.models.intelligence_capital.system import SYSTEM
 
 
 def constraints(p: Params) -> dict:
@@ -50,5 +51,6 @@ MODEL = Model(
     regimes=REGIMES,
     moments=MOMENT_GROUPS,
     studies=STUDIES,
+    system=SYSTEM,
     constraints=constraints,
 )

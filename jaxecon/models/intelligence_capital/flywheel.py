@@ -38,11 +38,15 @@ def on_default_path(p: Params, u: Policy, at: Industry, Omega: Scalar) -> Level:
     return Level(at.Dt / technology.symmetric_data(p, u.data_sharing, Omega), Omega)
 
 
+def shares_with(p: Params, u: Policy, at: Industry, level: Level, d: Float[Array, " N"]) -> Float[Array, " N"]:
+    """Shares of users of providers with the data `d`."""
+    Dt = level.D_0 * technology.effective_data(d, jnp.sum(d), u.data_sharing)
+    return market.market_shares(p, u, technology.log_capability(p, at.ln_C, Dt), at.price)
+
+
 def drift(p: Params, u: Policy, at: Industry, level: Level, d: Float[Array, " N"]) -> Float[Array, " N"]:
     r"""$d_i' = \delta_D (\Omega s_i/\bar s - d_i)$, (1.8) in units of $D_0$ [R form; decay E]."""
-    Dt = level.D_0 * technology.effective_data(d, jnp.sum(d), u.data_sharing)
-    s = market.market_shares(p, u, technology.log_capability(p, at.ln_C, Dt), at.price)
-    return p.delta_D * (level.Omega * s / at.s - d)
+    return p.delta_D * (level.Omega * shares_with(p, u, at, level, d) / at.s - d)
 
 
 def runge_kutta(f, y: Array, h: Array | float) -> Array:

@@ -19,6 +19,7 @@ from jaxecon.models.rent_seeking.equilibrium import REASONS, branches, equilibri
 from jaxecon.models.rent_seeking.moments import MOMENT_GROUPS
 from jaxecon.models.rent_seeking.params import Outcomes, Params, Policy, constraints
 from jaxecon.models.rent_seeking.studies import STUDIES
+from jaxecon.models.rent_seeking.system import SYSTEM
 
 MODEL = Model(
     name="rent_seeking",
@@ -44,6 +45,7 @@ MODEL = Model(
     },
     moments=MOMENT_GROUPS,
     studies=STUDIES,
+    system=SYSTEM,
     constraints=constraints,
 )
 

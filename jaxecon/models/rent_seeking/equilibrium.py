@@ -37,15 +37,18 @@ def choices_at(p: Params, u: Policy, A: Scalar, R: Scalar, S: Scalar) -> tuple[G
     return g, mean_choices(p, g.X, g.Y)
 
 
-def conditions(y: Float[Array, " k"] | tuple[Array, ...], args: tuple[Params, Policy]) -> Float[Array, " k"]:
-    r"""$l(1-S) = q S$ in units of $l$; under capture also $\delta R = \bar r + \bar m$ in units of $\delta(1 + R)$."""
-    p, u = args
-    S = y[0]
-    rho = y[1] if p.capture else jnp.zeros_like(S)
+def gaps(p: Params, u: Policy, S: Scalar, rho: Scalar) -> tuple[Scalar, Scalar]:
+    r"""$l(1-S) = q S$ in units of $l$; $\delta R = \bar r + \bar m$ in units of $\delta(1 + R)$, at $\rho = R/(1+R)$."""
     _, means = choices_at(p, u, p.A, rho / (1 - rho), S)
     up, down = clarity(p, u, p.A), opacity(p, means.r, means.m)
-    clear = (1 - S) - down * S / up
-    return jnp.stack([clear, rho - (1 - rho) * (means.r + means.m) / p.delta] if p.capture else [clear])
+    return (1 - S) - down * S / up, rho - (1 - rho) * (means.r + means.m) / p.delta
+
+
+def conditions(y: Float[Array, " k"] | tuple[Array, ...], args: tuple[Params, Policy]) -> Float[Array, " k"]:
+    """`gaps` of transparency alone; under capture also of rents."""
+    p, u = args
+    clear, rents = gaps(p, u, y[0], y[1] if p.capture else jnp.zeros_like(y[0]))
+    return jnp.stack([clear, rents] if p.capture else [clear])
 
 
 class Start(NamedTuple):
