@@ -16,6 +16,7 @@ from jaxecon.analysis.multiplicity import multiplicity as multiplicity
 from jaxecon.analysis.nearest import distance_to_threshold as distance_to_threshold
 from jaxecon.analysis.optima import optimal_policies as optimal_policies
 from jaxecon.analysis.optimize import optimize as optimize
+from jaxecon.analysis.optimum_function import optimum_function as optimum_function
 from jaxecon.analysis.optimum_slopes import optimum_slopes as optimum_slopes
 from jaxecon.analysis.pareto import pareto_surface as pareto_surface
 from jaxecon.analysis.plans import policy_plan as policy_plan

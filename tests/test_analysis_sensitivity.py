@@ -1,12 +1,15 @@
 """Sensitivity: analytic indices of Ishigami and Sobol's G, SALib's numbers on the same sample, failed points."""
 
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from functions import G_WEIGHTS, ISHIGAMI, ISHIGAMI_EDGE, SOBOL_G
 from pigou import MODEL
 
-from jaxecon import InputError, sensitivity
+from jaxecon import InputError, load, sensitivity
 from jaxecon.analysis.screening import elementary_effects, morris_design, morris_indices
 from jaxecon.analysis.sobol import saltelli_design, sobol_indices
 
@@ -172,3 +175,81 @@ def test_every_problem_is_named():
 
 def test_results_are_plain_arrays():
     assert not any(isinstance(v.data, jax.Array) for v in sensitivity(MODEL, samples=64).values())
+
+
+@pytest.mark.parametrize("method", ["sobol", "shapley", "morris", "derivative", "active"])
+def test_series_by_date_are_runs_of_each_date(method):
+    """With single base samples: the last date is what `at="end"` gives, and q(t) = q (1 - e^(-speed t)) decides the others."""
+    about = dict(samples=128, layer="adjustment", prior={"speed": (0.1, 1.0)})
+    path, end = sensitivity(MODEL, method, at="path", **about), sensitivity(MODEL, method, **about)
+    assert path.attrs["at"] == "path" and path.sizes["time"] == 41 and float(path.time[-1]) == 20.0
+    for name, v in end.data_vars.items():
+        if "outcome" in v.dims:
+            assert path[name].dims[:2] == ("outcome", "time") or path[name].dims[1:3] == ("outcome", "time")
+            np.testing.assert_allclose(path[name].isel(time=-1, drop=True), v, rtol=1e-9, atol=1e-12)
+
+
+def test_shares_over_time_are_those_of_each_date_alone():
+    """The early quantity is decided by the speed, the late one by the market; each date equals its own study of the same sample."""
+    ds = sensitivity(MODEL, samples=256, layer="adjustment", at="path", prior={"speed": (0.1, 1.0)}, group=1)
+    k = ds.sizes["parameter"]
+    points = ds.lo.values + (ds.hi - ds.lo).values * saltelli_design(k, 256, 0, False)
+    a, b, c, _, speed = np.moveaxis(points, -1, 0)
+    assert list(ds.parameter.values) == ["a", "b", "c", "d", "speed"] and np.all(ds.total[0, 0] == 0)
+    for i in (1, 5, 20, 40):
+        y = np.maximum(a - c, 0.0) / b * (1 - np.exp(-speed * float(ds.time[i])))
+        alone = sobol_indices(y[0], y[1], y[2:].T, resamples=100, seed=0)
+        for name in ("first", "first_ci", "total", "total_ci"):
+            np.testing.assert_allclose(ds[name][0, i], getattr(alone, name)[0], rtol=1e-9, atol=1e-11)
+    share = ds.total.sel(outcome="quantity_path", parameter="speed")
+    assert share[1] > 0.4 and share[-1] < 0.02
+
+
+def test_thousands_of_outcomes_are_resampled_in_groups():
+    """1313 series and dates of a real model on a small design: intervals of groups agree with those of single samples."""
+    model = load("rent_seeking")
+    model = dataclasses.replace(model, dynamics={"rents": dataclasses.replace(model.dynamics["rents"], steps=100)})
+    about = dict(samples=512, layer="rents", at="path", names=["A", "b"], seed=3)
+    ds = sensitivity(model, **about)
+    assert ds.sizes["outcome"] * ds.sizes["time"] > 1000 and ds.attrs["group"] == 8
+    single = sensitivity(model, group=1, **about)
+    np.testing.assert_allclose(ds.total, single.total, rtol=1e-7, atol=1e-7)
+    wide = single.total_ci.values > 0.01
+    ratio = (ds.total_ci.values / np.where(wide, single.total_ci.values, 1.0))[wide]
+    low, middle, high = np.quantile(ratio, [0.02, 0.5, 0.98])
+    assert 0.5 < low and abs(middle - 1) < 0.2 and high < 1.7, (low, middle, high)
+
+
+def test_a_point_that_fails_drops_its_base_sample_at_every_date():
+    """Without trade q is 0, and the test model's path is made NaN there: the rest is as if those samples were not there."""
+
+    def run(p, u, time):
+        path = MODEL.dynamics["adjustment"].run(p, u, time)
+        return dataclasses.replace(path, quantity_path=jnp.where(p.a > p.c, path.quantity_path, jnp.nan))
+
+    edge = dataclasses.replace(
+        MODEL, dynamics={"adjustment": dataclasses.replace(MODEL.dynamics["adjustment"], run=run, steps=120)}
+    )
+    prior = {"a": (3.0, 10.0), "c": (1.0, 4.0)}
+    ds = sensitivity(edge, samples=1024, layer="adjustment", at="path", names=["a", "c"], prior=prior)
+    assert ds.attrs["group"] == 16 and 0 < ds.attrs["dropped"] < 200 and "NOT_FINITE" in ds.attrs["failed"]
+    assert np.isfinite(ds.total).all() and np.isfinite(ds.total_ci).all()
+    points = np.array([3.0, 1.0]) + np.array([7.0, 3.0]) * saltelli_design(2, 1024, 0, False)
+    kept = np.all(points[..., 0] > points[..., 1], axis=0)
+    q = (points[..., 0] - points[..., 1])[:, kept]
+    alone = sobol_indices(q[0], q[1], q[2:].T)
+    assert ds.attrs["dropped"] == 1024 - kept.sum()
+    np.testing.assert_allclose(ds.total[0, -1], alone.total[0], rtol=1e-9)
+
+
+def test_problems_of_dates_and_groups():
+    with pytest.raises(InputError, match="needs a dynamic layer"):
+        sensitivity(MODEL, at="path")
+    with pytest.raises(InputError, match="'paths'"):
+        sensitivity(MODEL, at="paths", layer="adjustment")
+    with pytest.raises(InputError, match="group applies"):
+        sensitivity(MODEL, "morris", group=2)
+    with pytest.raises(InputError, match="group = 0"):
+        sensitivity(MODEL, group=0)
+    with pytest.raises(InputError, match="power of two, at most 32"):
+        sensitivity(MODEL, samples=64, group=3)

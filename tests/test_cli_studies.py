@@ -121,6 +121,21 @@ def test_sensitivity_of_inputs_that_move_together(capsys):
     assert "converged: after" in out
 
 
+def test_sensitivity_of_a_series_over_time(capsys, tmp_path):
+    words = "sensitivity pigou --samples 64 --layer dynamics"
+    got, variables = run_json(capsys, words + " --at path --group 2")
+    assert np.shape(variables["total"]) == (1, 41, 5) and got["provenance"]["group"] == 2
+    assert got["coords"]["outcome"] == ["quantity_path"] and got["coords"]["time"][-1] == 20.0
+    last = json.loads(run(capsys, words + " --outcome quantity_path --group 2 --json")[0])["measures"]["total"][
+        "quantity_path"
+    ]
+    assert list(last.values()) == pytest.approx(np.array(variables["total"])[0, -1].tolist())
+    out, _ = run(capsys, words + f" --at path -o {tmp_path / 's.csv'}")
+    assert "total of quantity_path" in out and "total speed" in out
+    rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
+    assert len(rows) == 41 * 5 and {"outcome", "time", "parameter", "total"} <= set(rows[0])
+
+
 def test_a_second_try_is_counted(capsys, monkeypatch):
     import dataclasses
 
@@ -160,6 +175,10 @@ WRONG = [
     ("sensitivity pigou --method shapley --correlate a=0.5", "two names"),
     ("sensitivity pigou --method shapley --correlate a,zz=0.5", "zz"),
     ("sensitivity pigou --correlate a,c=0.5", "correlation applies"),
+    ("sensitivity pigou --at path", "needs a dynamic layer"),
+    ("sensitivity pigou --layer weather", "weather"),
+    ("sensitivity pigou --layer dynamics --outcome price", "price"),
+    ("sensitivity pigou --at noon", "noon"),
     ("claims pigou --distributed 3/2@here:1", "K from 0 to N - 1"),
     ("claims pigou --heartbeat soon", "--heartbeat"),
     ("plan pigou --instruments tax --series quantity_path --distributed", "unrecognized arguments: --distributed"),

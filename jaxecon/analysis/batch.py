@@ -75,11 +75,29 @@ class TerminalResponse(Response):
         known = fields_of(self.model.dynamics[self.layer].Result)
         return {n: f for n, f in known.items() if len(f.dims) == 1 and f.dims != (n,)}
 
+    def read(self, series: Float[Array, " T"]) -> Array:
+        """What is read of a series."""
+        return series[-1]
+
     def values(self, p: Any, u: Any) -> tuple[Array, Array, Array]:
         layer = self.model.dynamics[self.layer]
         path = layer.run(p, u, jnp.linspace(0.0, layer.horizon, layer.steps + 1, dtype=p_dtype(p, u)))
-        values = jnp.stack([getattr(path, n)[-1] for n in self.fields()])
+        values = jnp.stack([self.read(getattr(path, n)) for n in self.fields()]).ravel()
         return values, jnp.zeros((), values.dtype), jnp.where(jnp.all(jnp.isfinite(values)), SOLVED, NOT_FINITE)
+
+
+@dataclasses.dataclass(frozen=True)
+class PathResponse(TerminalResponse):
+    """All dates of each series over time of a dynamic layer, one series after the other."""
+
+    def read(self, series: Float[Array, " T"]) -> Array:
+        return series
+
+    @property
+    def time(self) -> np.ndarray:
+        """The dates, in the unit of time of the layer."""
+        layer = self.model.dynamics[self.layer]
+        return np.linspace(0.0, layer.horizon, layer.steps + 1)
 
 
 def _unravel(p: Any, u: Any, row: Any) -> tuple[Any, Any]:

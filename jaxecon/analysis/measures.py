@@ -22,6 +22,10 @@ Variables = dict[str, tuple[tuple[str, ...], Any, dict[str, Any]]]
 PAIR = ("outcome", "parameter")
 # Base samples at which convergence is first looked at: those of a small piece of a study with a tolerance.
 FIRST_LOOK = 64
+# Numbers of a piece of a study with so many outcomes that it would take too much memory otherwise.
+NUMBERS = 2**25
+# Outcomes from which base samples are resampled in groups; the largest group, and the fewest groups of a study and of a piece.
+MANY_OUTCOMES, GROUP, GROUPS, GROUPS_OF_PIECE = 100, 16, 64, 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +45,14 @@ class Task:
     seed: int
     tolerance: float | None
     progress: Progress | None
+    group: int | None = None
+    dates: int = 1
+
+    @property
+    def columns(self) -> list[int]:
+        """Where the chosen outcomes stand in a row, by outcome and date."""
+        place = {n: i for i, n in enumerate(self.response.fields())}
+        return [place[n] * self.dates + t for n in self.outcomes for t in range(self.dates)]
 
     @property
     def power_of_two(self) -> int:
@@ -49,8 +61,7 @@ class Task:
 
     def chosen(self, rows: np.ndarray) -> np.ndarray:
         """The chosen outcomes, largest residual and status of rows of all outcomes."""
-        order = list(self.response.fields())
-        return rows[..., [*(order.index(n) for n in self.outcomes), -2, -1]]
+        return rows[..., [*self.columns, -2, -1]]
 
     def evaluate(self, unit: np.ndarray, slopes: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
         """Rows at points of the unit cube, any leading shape."""
@@ -62,9 +73,7 @@ class Task:
         rows, found = evaluate_many(
             self.response, self.p, self.u, self.box.names, points, slopes=slopes, progress=self.progress
         )
-        order = list(self.response.fields())
-        chosen = [order.index(n) for n in self.outcomes]
-        return self.chosen(rows), None if found is None else found[:, chosen]
+        return self.chosen(rows), None if found is None else found[:, self.columns]
 
     def evaluate_piece(self, unit: np.ndarray, done: int, total: int) -> tuple[np.ndarray, np.ndarray]:
         """Outcomes and status at points of the unit cube, one piece of a study of `total` points after `done` of them;
@@ -77,11 +86,17 @@ class Task:
         return values.reshape(*unit.shape[:-1], -1), rows[:, -1].astype(np.int16)
 
 
-def _pieces(n: int, points: int, looks: bool = False) -> Iterator[tuple[int, int]]:
+def _sizes(n: int, points: int, outcomes: int, looks: bool) -> tuple[int, int]:
+    """Samples of a small and of a large piece of `n` samples of so many points with so many outcomes each."""
+    most = min(CHUNK, max(NUMBERS // outcomes, 1))
+    limit = min(n, 1 << (max(most // points, 1).bit_length() - 1))
+    return (min(FIRST_LOOK, limit), min(8 * FIRST_LOOK, limit)) if looks else (limit, limit)
+
+
+def _pieces(n: int, points: int, outcomes: int, looks: bool = False) -> Iterator[tuple[int, int]]:
     """Start and stop of pieces of `n` samples of so many points each: as many as one call of the model takes. With `looks`
     they are small at first and end at every power of two; of two sizes only, for each is compiled."""
-    limit = min(n, 1 << (max(CHUNK // points, 1).bit_length() - 1))
-    small, large = (min(FIRST_LOOK, limit), min(8 * FIRST_LOOK, limit)) if looks else (limit, limit)
+    small, large = _sizes(n, points, outcomes, looks)
     start = 0
     while start < n:
         size = small if start < large else large
@@ -159,12 +174,25 @@ def _convergence(looks: list[_Look], tolerance: float) -> tuple[Variables, dict[
     return variables, {"tolerance": tolerance, "converged": "yes" if done else "no", "verdict": verdict}
 
 
+def _group(task: Task, n: int, piece: int) -> int:
+    """Base samples that are resampled together: one, and of many outcomes as many as leave enough groups. Raises where the
+    given number does not divide a piece into two groups or more."""
+    if task.group is None:
+        few = len(task.columns) <= MANY_OUTCOMES
+        return 1 if few else max(min(GROUP, n // GROUPS, piece // GROUPS_OF_PIECE), 1)
+    if task.group > 1 and (piece % task.group or piece < 2 * task.group):
+        message = f"group = {task.group} must be a power of two, at most {piece // 2} with so many samples; lower it"
+        raise InputError([message], f"the sensitivity analysis of {task.model.name}")
+    return task.group
+
+
 def _sobol(task: Task) -> tuple[Variables, dict[str, Any]]:
-    n, k = task.power_of_two, len(task.box.names)
+    n, k, outcomes = task.power_of_two, len(task.box.names), len(task.columns)
     blocks = 2 + k * (1 + task.second_order)
-    sequence, stream = quasi_random(2 * k, task.seed), SobolStream(k, task.resamples, task.seed)
+    group = _group(task, n, _sizes(n, blocks, outcomes, task.tolerance is not None)[0])
+    sequence, stream = quasi_random(2 * k, task.seed), SobolStream(k, task.resamples, task.seed, group)
     status, looks = [], []
-    for start, stop in _pieces(n, blocks, looks=task.tolerance is not None):
+    for start, stop in _pieces(n, blocks, outcomes, looks=task.tolerance is not None):
         base = sequence.random(stop - start)
         design = saltelli_blocks(base[:, :k], base[:, k:], task.second_order)
         # One failure drops its base sample in all blocks: the estimators compare the blocks row by row.
@@ -175,7 +203,7 @@ def _sobol(task: Task) -> tuple[Variables, dict[str, Any]]:
             looks.append(_look(stop, stream.indices(), looks))
             if looks[-1].within(task.tolerance):
                 break
-    about = _counts(task, np.concatenate(status), stream.base, stream.kept)
+    about = _counts(task, np.concatenate(status), stream.base, stream.kept) | {"group": group}
     found, interval = stream.indices(), _bootstrap(task)
     variables: Variables = {
         "first": (PAIR, found.first, {"long_name": "first-order share of variance"}),
@@ -199,7 +227,7 @@ def _shapley(task: Task) -> tuple[Variables, dict[str, Any]]:
     sequence = quasi_random(2 * k, task.seed)
     sums: ShapleySums | None = None
     status, kept = [], 0
-    for start, stop in _pieces(n, k + 1):
+    for start, stop in _pieces(n, k + 1, len(task.columns)):
         seed = (task.seed, start)
         design = shapley_design(sequence.random(stop - start), task.copula, seed)
         y, codes = task.evaluate_piece(design.points, start * (k + 1), n * (k + 1))

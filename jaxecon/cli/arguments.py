@@ -129,6 +129,21 @@ def build_parser() -> argparse.ArgumentParser:
     sensitivity.add_argument(
         "--tolerance", type=number(0.0), metavar="X", help="stop where no half-width of a share exceeds it (sobol)"
     )
+    sensitivity.add_argument(
+        "--layer", default="equilibrium", help="equilibrium, dynamics, or the name of one dynamic layer"
+    )
+    sensitivity.add_argument(
+        "--at",
+        type=one_of("end", "path"),
+        default="end",
+        help="of a dynamic layer: end (last values) or path (every date)",
+    )
+    sensitivity.add_argument(
+        "--group",
+        type=count,
+        metavar="N",
+        help="base samples that are resampled together (sobol); default: by the outcomes",
+    )
     sensitivity.add_argument("--prior", metavar="FILE", help="TOML file with a table [prior] of name = [lo, hi]")
 
     claims = command("claims", "Check the propositions of the papers at a point and over the prior box.", "some")

@@ -12,6 +12,7 @@ from jaxecon.analysis.designs import box_of, name_problems
 from jaxecon.analysis.simulate import find_layer
 from jaxecon.cli import boundaries, catalog, policy, words
 from jaxecon.cli.arguments import all_of, parse_axes, read_point, read_prior
+from jaxecon.cli.datasets import result_of
 from jaxecon.cli.options import names as names_of
 from jaxecon.cli.output import Result, Table, progress_bar
 from jaxecon.core.discovery import load, models
@@ -37,10 +38,12 @@ def check(args: argparse.Namespace) -> None:
         steps.append(lambda: parse_axes(m, args.axes, getattr(args, "design", "grid")))
     if hasattr(args, "prior"):
         steps.append(lambda: _refuse(box_of(m, None, read_prior(args.prior))[1]))
-    if hasattr(args, "layer"):
-        steps.append(lambda: find_layer(m, args.layer))
+    layer = getattr(args, "layer", "equilibrium")
+    if layer != "equilibrium" or args.command == "simulate":
+        steps.append(lambda: find_layer(m, layer))
     claims = [c.id for parent in m.claims for c in (parent, *parent.parts)]
     outcomes = [args.objective] if getattr(args, "objective", None) else getattr(args, "outcome", None) or []
+    outcomes = outcomes if layer == "equilibrium" else []  # those of a layer are its series
     for names, known, what in (
         (names_of(getattr(args, "instruments", "")), fields_of(m.Policy), "instrument"),
         (outcomes, fields_of(m.Outcomes), "outcome"),
@@ -260,8 +263,10 @@ def sensitivity(args: argparse.Namespace) -> Result:
         ds = run(
             m, args.method, samples=args.samples, outcomes=args.outcome, params=p, policy=u, prior=prior,
             second_order=args.second_order, correlation=words.correlation(m, args), tolerance=args.tolerance, seed=args.seed,
-            progress=progress, precision=precision(args),
+            group=args.group, layer=args.layer, at=args.at, progress=progress, precision=precision(args),
         )  # fmt: skip
+    if args.at == "path":
+        return _over_time(m, ds)
     measures = [n for n, v in ds.data_vars.items() if v.dims == ("outcome", "parameter")]
     outcomes, parameters = ([str(x) for x in ds[d].values] for d in ("outcome", "parameter"))
     extra = {str(n): {"dims": list(v.dims), "values": v.values} for n, v in ds.data_vars.items() if n not in measures}
@@ -280,6 +285,19 @@ def sensitivity(args: argparse.Namespace) -> Result:
     table = Table(f"{m.title}: {args.method} for {goal}", ["parameter", *map(str, measures)], rows)
     notes = [str(ds.attrs["verdict"])] if "verdict" in ds.attrs else []
     return Result(payload, [table], records, notes, dataset=ds[measures])
+
+
+def _over_time(m: Any, ds: Any) -> Result:
+    """Sensitivities of series by date; the table shows the first series, the data hold all."""
+    measures = [n for n, v in ds.data_vars.items() if v.dims == ("outcome", "time", "parameter")]
+    lead = "total" if "total" in measures else measures[0]
+    one = ds[[lead]].isel(outcome=0, drop=True)
+    title = f"{ds.attrs['method']} over time"
+    notes = [f"{lead} of {ds.outcome.values[0]}; the data hold every series and measure"]
+    notes += [str(ds.attrs["verdict"])] if "verdict" in ds.attrs else []
+    return result_of(
+        m, title, ds, ["outcome", "time", "parameter"], notes, shown=one.drop_vars(["lo", "hi"], errors="ignore")
+    )
 
 
 def claims(args: argparse.Namespace) -> Result:
