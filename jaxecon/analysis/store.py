@@ -10,30 +10,55 @@ import errno
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+import jaxlib
 import numpy as np
+import scipy
 
+import jaxecon
 from jaxecon.core.errors import InputError, JaxeconError
 from jaxecon.core.model import Model
 
 FORMAT = "jaxecon sweep 3"
+PACKAGES = (jaxecon, jax, jaxlib, np, scipy)
+# What a store is written by, in words.
+WRITTEN_BY = {m.__name__: f"version of {m.__name__}" for m in PACKAGES} | {
+    "code": "code of jaxecon (hash)",
+    "source": "code of the model (hash)",
+}
 
 
 class StoreError(JaxeconError, OSError):
     """A store that cannot be written any further, or lost a part; the message says what is safe and what to do."""
 
 
-def source_hash(model: Model) -> str:
-    """Hash of the source files of a model: a study does not go on with other equations."""
-    path = Path(inspect.getfile(model.Params))
-    files = sorted(path.parent.rglob("*.py")) if (path.parent / "__init__.py").exists() else [path]
+def _hash_of_files(folder: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode() + file.read_bytes())
+    for file in sorted(files):
+        digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def source_hash(model: Model) -> str:
+    """Hash of the source files of a model, which need not be one of the package: a study does not go on with other equations."""
+    path = Path(inspect.getfile(model.Params))
+    whole = (path.parent / "__init__.py").exists()
+    return _hash_of_files(path.parent, path.parent.rglob("*.py") if whole else [path])
+
+
+def code_hash() -> str:
+    """Hash of the source files of the package: a study does not go on with other solvers, designs or analyses."""
+    folder = Path(jaxecon.__file__).parent
+    return _hash_of_files(folder, folder.rglob("*.py"))
+
+
+def versions() -> dict[str, str]:
+    """What the numbers of a study depend on besides its definition: packages (SciPy draws the Sobol points) and the code."""
+    return {m.__name__: m.__version__ for m in PACKAGES} | {"code": code_hash()}
 
 
 def hash_of(study: dict[str, Any]) -> str:
@@ -104,11 +129,16 @@ class SweepStore:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    return [
-        f"its {key} differ{'' if key.endswith('s') else 's'}: {_short(old.get(key))} there, {_short(new.get(key))} here"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-    ]
+    """What differs between two definitions, one sentence each with its remedy."""
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            what, remedy = key, "choose another path"
+            if key in WRITTEN_BY:
+                what, remedy = WRITTEN_BY[key], f"go on with what wrote it, or {remedy}"
+            values = f"{_short(old.get(key))} there, {_short(new.get(key))} here"
+            found.append(f"its {what} differ{'' if what.endswith('s') else 's'}: {values}; {remedy}")
+    return found
 
 
 def _short(value: Any) -> str:
@@ -166,7 +196,7 @@ def resume_store(path: Path, study: dict[str, Any], size: int) -> SweepStore:
     store, manifest = open_store(path)
     if manifest["hash"] != hash_of(study):
         causes = _differences(manifest["study"], study)
-        problems = [f"{path} holds another study: {c}; choose another path" for c in causes]
+        problems = [f"{path} holds another study: {c}" for c in causes]
         raise InputError(problems, f"the store {path}")
     return dataclasses.replace(store, size=size)
 

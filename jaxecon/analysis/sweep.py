@@ -13,7 +13,6 @@ import jax
 import numpy as np
 import xarray as xr
 
-import jaxecon
 from jaxecon.analysis.batch import CHUNK, MANY, Response, evaluate_rows, points_at_once
 from jaxecon.analysis.designs import Progress, count_problems, inputs_of, outcome_names, resolve
 from jaxecon.analysis.hosts import agreed, meet, mine
@@ -25,6 +24,7 @@ from jaxecon.analysis.store import (
     read_axes,
     resume_store,
     source_hash,
+    versions,
 )
 from jaxecon.analysis.study import Study, plan
 from jaxecon.core.errors import InputError
@@ -184,8 +184,7 @@ def sweep(
         definition = {
             "model": model.name, "design": design, "seed": seed, "precision": precision, "chunk": size,
             "axes": study.describe(), "points": study.size, "outcomes": list(chosen),
-            "params": settings(p), "policy": settings(u), "source": source_hash(model), "retry": retry,
-            "jaxecon": jaxecon.__version__, "jax": jax.__version__,
+            "params": settings(p), "policy": settings(u), "source": source_hash(model), "retry": retry, **versions(),
         }  # fmt: skip
         sink = _sink(Path(store), definition, record, study, (len(chosen) + 2, study.size), size, resume, precision)
     rows = None if sink else np.empty((len(chosen) + 2, study.size), precision)
