@@ -1,6 +1,10 @@
 """Sweeps on disk: kills, other studies and versions, damage, full disks, and what a store opens as."""
 
 import errno
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,3 +169,49 @@ def test_a_resumed_sweep_keeps_its_chunks(tmp_path):
     axes = {"a": (4.0, 10.0, 64)}
     whole = sweep(MODEL, axes, store=tmp_path / "s.zarr", chunk=16)
     assert sweep(MODEL, axes, store=tmp_path / "s.zarr", resume=True).identical(whole)
+
+
+def test_a_kill_while_the_store_is_made_leaves_no_half_a_store(tmp_path, monkeypatch):
+    axes, store, part = {"a": (4.0, 10.0, 64)}, tmp_path / "s.zarr", tmp_path / "s.zarr.part"
+
+    def kill(*paths, **more):
+        raise Killed
+
+    for place in ("zarr.Group.create_array", "jaxecon.analysis.store.hash_of", "os.replace"):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(place, kill)
+            sweep(MODEL, axes, store=store, chunk=16)
+        assert part.exists() and not store.exists()
+    found = sweep(MODEL, axes, store=store, chunk=16, resume=True)
+    assert found.equals(sweep(MODEL, axes)) and not part.exists()
+    part.mkdir()
+    (part / "thesis.tex").write_text("years")
+    with pytest.raises(InputError, match=r"s2.zarr.part is in the way and holds thesis.tex; move it"):
+        sweep(MODEL, axes, store=part.rename(tmp_path / "s2.zarr.part").with_suffix(""))
+
+
+_VICTIM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pigou import MODEL
+from jaxecon import sweep
+sweep(MODEL, {"a": (1.0, 10.0, 400), "tax": (0.0, 2.0, 100)}, chunk=64, store=sys.argv[2],
+      progress=lambda done, total, info: print(done, flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_killed_outright_loses_no_chunk_that_was_reported(tmp_path):
+    axes, store = {"a": (1.0, 10.0, 400), "tax": (0.0, 2.0, 100)}, tmp_path / "s.zarr"
+    words = [sys.executable, "-c", _VICTIM, str(Path(__file__).parent), str(store)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        reported = [int(process.stdout.readline()) for _ in range(50)]
+        process.send_signal(signal.SIGKILL)
+        reported += [int(line) for line in process.stdout.read().split()]
+    assert process.returncode == -signal.SIGKILL
+    resumed = []
+    found = sweep(MODEL, axes, chunk=64, store=store, resume=True,
+                  progress=lambda done, total, info: resumed.append(info["resumed"]))  # fmt: skip
+    assert len(reported) <= sum(resumed) <= len(reported) + 1 and len(resumed) == 625 > sum(resumed)
+    assert found.equals(sweep(MODEL, axes, chunk=64))

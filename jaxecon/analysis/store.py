@@ -1,4 +1,5 @@
-"""A sweep on disk: a Zarr v3 group that survives a kill at any moment.
+"""A sweep on disk: a Zarr v3 group that survives a kill at any moment. It is made as `<name>.part` and moved to its place
+when it is complete. A kill costs each process two chunks at most: the one that is being written and the one that is being computed.
 
 `rows` holds [row, point] (outcomes, `max_residual`, `status`), one chunk of points a file with a checksum; `done` holds one
 cell per chunk and is written after the chunk's rows, so that a chunk counts only if it is complete; `tries` holds how many
@@ -10,6 +11,8 @@ import errno
 import hashlib
 import inspect
 import json
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ from jaxecon.core.errors import InputError, JaxeconError
 from jaxecon.core.model import Model
 
 FORMAT = "jaxecon sweep 3"
+# What a store consists of.
+PARTS = {"zarr.json", "rows", "tries", "done", "axes"}
 PACKAGES = (jaxecon, jax, jaxlib, np, scipy)
 # What a store is written by, in words.
 WRITTEN_BY = {m.__name__: f"version of {m.__name__}" for m in PACKAGES} | {
@@ -148,38 +153,42 @@ def _short(value: Any) -> str:
 
 def create_store(path: Path, study: dict[str, Any], about: dict[str, Any], axes: Mapping[str, np.ndarray],
                  shape: tuple[int, int], size: int, dtype: str) -> SweepStore:  # fmt: skip
-    """A new store; raises `InputError` if the path exists or cannot be written."""
+    """A new store, made beside its place and moved there whole; raises `InputError` if the path exists or cannot be written."""
     # Imported late: only sweeps on disk pay for loading it.
     import zarr
     from zarr.codecs import Crc32cCodec
 
-    what = f"the store {path}"
+    what, part = f"the store {path}", path.with_name(path.name + ".part")
     if path.exists():
         raise InputError([f"{path} exists; pass resume=True (--resume) to go on with it, or choose another path"], what)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        group = zarr.open_group(path, mode="w", zarr_format=3)
-        rows = group.create_array(
+        if part.exists():  # left by a kill
+            if strange := sorted({x.name for x in part.iterdir()} - PARTS):
+                raise InputError([f"{part} is in the way and holds {', '.join(strange[:5])}; move it"], what)
+            shutil.rmtree(part)
+        group = zarr.open_group(part, mode="w", zarr_format=3)
+        group.create_array(
             "rows", shape=shape, chunks=(shape[0], size), dtype=dtype, fill_value=float("nan"),
             compressors=(Crc32cCodec(),), dimension_names=("row", "point"),
             attributes={"row": [*study["outcomes"], "max_residual", "status"]},
         )  # fmt: skip
         chunks = -(-shape[1] // size)
-        tries = group.create_array(
+        group.create_array(
             "tries", shape=(chunks, 2), chunks=(1, 2), dtype="int32", fill_value=0, dimension_names=("chunk", "try"),
             attributes={"try": ["retried", "rescued"]},
         )  # fmt: skip
-        done = group.create_array(
+        group.create_array(
             "done", shape=(chunks,), chunks=(1,), dtype="uint8", fill_value=0, dimension_names=("chunk",)
         )
         values = group.create_group("axes")
         for name, axis in axes.items():
             _write_axis(values, name, axis)
+        group.attrs["manifest"] = {"format": FORMAT, "hash": hash_of(study), "study": study, "about": about}
+        os.replace(part, path)
     except OSError as error:
         raise InputError([f"{path} cannot be written: {error}; choose a writable path"], what) from None
-    # The manifest comes last: a store without one was killed while it was made and is refused on resume.
-    group.attrs["manifest"] = {"format": FORMAT, "hash": hash_of(study), "study": study, "about": about}
-    return SweepStore(path, rows, tries, done, size)
+    return open_store(path)[0]
 
 
 def _write_axis(group: Any, name: str, values: np.ndarray) -> None:

@@ -141,8 +141,9 @@ def sweep(
     - `chunk`: points between two reports of progress, and of one write to the store. By default 32 768 on a CPU; elsewhere,
       in a large study, what all local devices hold at once, measured on the compiled program; a resumed sweep keeps its own.
     - `store`: path of a Zarr store that is written chunk by chunk; memory then does not grow with the number of points.
-      `resume=True` goes on after a kill, redoing at most one chunk; chunks that are there are read once and checked. A
-      store of another study is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` with labels.
+      `resume=True` goes on after a kill at any moment, redoing at most the chunk that was being written and the one that
+      was being computed (of each process); chunks that are there are read once and checked. A store of another study
+      or version is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` with labels.
     - `retry`: try cells again whose solver failed (`Model.retried`), from other starts and solved neighbors; a bounded
       effort for each such cell, and none for others. `jaxecon.analysis.retries` says how.
     - `progress(done, total, info)`: called after each chunk; `info`: failed cells, points computed per second, resumed.
