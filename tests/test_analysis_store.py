@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,6 +14,7 @@ import zarr
 from pigou import MODEL, NO_TRADE
 
 from jaxecon import InputError, open_sweep, sweep
+from jaxecon.analysis import sweep as sweeps
 from jaxecon.analysis.store import StoreError, code_hash
 
 
@@ -151,6 +153,40 @@ def test_a_full_disk_says_what_is_safe(tmp_path, monkeypatch):
     whole = sweep(MODEL, axes, store=store, chunk=16, resume=True,
                   progress=lambda done, total, info: redone.append(info["resumed"]))  # fmt: skip
     assert redone == [True, True, False, False] and whole.equals(sweep(MODEL, axes))
+
+
+@pytest.mark.parametrize(
+    "error", [jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), MemoryError()]
+)
+def test_too_little_memory_says_what_is_safe(tmp_path, monkeypatch, error):
+    store, axes = tmp_path / "s.zarr", {"a": (4.0, 10.0, 64)}
+    run, sizes = sweeps.evaluate_rows, []
+
+    def refuse(*args, **more):
+        sizes.append(len(args[4]))
+        if len(sizes) == 3:
+            raise error
+        return run(*args, **more)
+
+    monkeypatch.setattr(sweeps, "evaluate_rows", refuse)
+    with pytest.raises(
+        StoreError, match=r"16 points at once; 2 of 4 chunks are safe in .*s\.zarr.*--resume.*smaller chunk"
+    ):
+        sweep(MODEL, axes, store=store, chunk=16)
+    resumed = []
+    found = sweep(MODEL, axes, store=store, chunk=5, resume=True,
+                  progress=lambda done, total, info: resumed.append(info["resumed"]))  # fmt: skip
+    assert resumed == [True, True, False, False] and sizes[3:] == [5, 5, 5, 1] * 2
+    assert found.equals(sweep(MODEL, axes))
+
+
+def test_another_failure_of_the_device_is_not_called_memory(tmp_path, monkeypatch):
+    def fail(*args, **more):
+        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+
+    monkeypatch.setattr(sweeps, "evaluate_rows", fail)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
+        sweep(MODEL, {"a": (4.0, 10.0, 64)}, store=tmp_path / "s.zarr")
 
 
 def test_a_large_store_is_opened_lazily(tmp_path, monkeypatch):
