@@ -9,10 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-import jaxecon
 from jaxecon.analysis.hosts import from_first
 from jaxecon.analysis.least_squares import Ends
 from jaxecon.analysis.store import StoreError
@@ -21,19 +19,6 @@ from jaxecon.core.errors import InputError
 FORMAT = "jaxecon calibration 1"
 # Bytes of the checksum that precedes a block.
 DIGEST = 32
-
-
-def code_hash() -> str:
-    """Hash of the source files of the package: a calibration does not go on with other equations or another search."""
-    folder, digest = Path(jaxecon.__file__).parent, hashlib.sha256()
-    for file in sorted(folder.rglob("*.py")):
-        digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def versions() -> dict[str, str]:
-    """What the numbers depend on besides the study."""
-    return {"jaxecon": jaxecon.__version__, "jax": jax.__version__, "numpy": np.__version__, "code": code_hash()}
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from calibration.checkpoints import open_blocks, versions
+from calibration.checkpoints import open_blocks
 from calibration.results import (
     check_packages,
     estimate_data,
@@ -22,6 +22,7 @@ from calibration.results import (
 from jaxecon.analysis.bayes import sample_posterior
 from jaxecon.analysis.estimate import estimate
 from jaxecon.analysis.moment_problem import MomentProblem, fit_of, moment_problem
+from jaxecon.analysis.store import versions
 from jaxecon.analysis.targets import METHODS, FitSpec, Targets, read_targets
 from jaxecon.cli import processes
 from jaxecon.cli.cache import use_compilation_cache

@@ -1,7 +1,6 @@
 """Sweeps: designs, labels, failed cells, chunks, and a store that survives a kill."""
 
 import dataclasses
-import errno
 import json
 import os
 import socket
@@ -12,14 +11,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-import xarray as xr
-import zarr
 from pigou import MODEL, NO_TRADE
 
 from jaxecon import InputError, evaluate, load, open_sweep, sweep
 from jaxecon.analysis import batch
 from jaxecon.analysis.designs import get_values, prior_draws, replace
-from jaxecon.analysis.store import StoreError
 from jaxecon.analysis.study import plan
 from jaxecon.core.model import RESTRICTED
 
@@ -85,71 +81,6 @@ def test_float32_agrees():
     np.testing.assert_allclose(single.welfare, double.welfare, rtol=1e-5)
 
 
-class Killed(Exception):
-    pass
-
-
-@pytest.mark.parametrize("design", ["grid", "sobol"])
-def test_resume_after_a_kill_redoes_nothing_that_is_done(tmp_path, design):
-    axes = {"a": (1.0, 10.0, 10), "tax": (0.0, 2.0, 10)} if design == "grid" else {"a": (1.0, 10.0), "tax": (0.0, 2.0)}
-    more = {"design": design, "points": None if design == "grid" else 100, "chunk": 16}
-
-    def kill(done, total, info):
-        if done >= 48:
-            raise Killed
-
-    with pytest.raises(Killed):
-        sweep(MODEL, axes, store=tmp_path / "s.zarr", progress=kill, **more)
-    partial = open_sweep(MODEL, tmp_path / "s.zarr")
-    assert int((partial.status == -1).sum()) == 100 - 48
-    resumed = []
-    ds = sweep(MODEL, axes, store=tmp_path / "s.zarr", resume=True,
-               progress=lambda done, total, info: resumed.append(info["resumed"]), **more)  # fmt: skip
-    assert resumed == [True] * 3 + [False] * 4
-    fresh = sweep(MODEL, axes, **more)
-    assert ds.identical(fresh) and open_sweep(MODEL, tmp_path / "s.zarr").equals(fresh)
-    # The rows of a done chunk are read, never computed again.
-    group = zarr.open_group(tmp_path / "s.zarr", mode="r+")
-    group["rows"][0, 0] = 123.0  # pyright: ignore
-    again = sweep(MODEL, axes, store=tmp_path / "s.zarr", resume=True, **more)
-    assert float(again.quantity.values.ravel()[0]) == 123.0
-
-
-def test_a_chunk_counts_only_when_marked_done(tmp_path):
-    axes = {"a": (4.0, 10.0, 64)}
-    full = sweep(MODEL, axes, store=tmp_path / "s.zarr", chunk=16)
-    group = zarr.open_group(tmp_path / "s.zarr", mode="r+")
-    group["rows"][:, 16:32] = -7.0  # pyright: ignore  # torn by a kill before it was marked
-    group["done"][1] = 0  # pyright: ignore
-    assert sweep(MODEL, axes, store=tmp_path / "s.zarr", chunk=16, resume=True).identical(full)
-
-
-def test_a_chunk_of_failures_is_stored_too(tmp_path):
-    axes = {"a": [1.0] * 16 + [5.0] * 16, "tax": [0.0] * 32}
-    sweep(MODEL, axes, design="paired", chunk=16, store=tmp_path / "s.zarr")
-    back = open_sweep(MODEL, tmp_path / "s.zarr")
-    assert back.status.values.tolist() == [NO_TRADE] * 16 + [0] * 16
-
-
-def test_a_store_of_another_study_is_refused_with_the_reason(tmp_path):
-    store = tmp_path / "s.zarr"
-    sweep(MODEL, {"a": (4.0, 10.0, 8)}, store=store)
-    with pytest.raises(InputError, match="exists; pass resume=True"):
-        sweep(MODEL, {"a": (4.0, 10.0, 8)}, store=store)
-    with pytest.raises(InputError, match="its axes differ"):
-        sweep(MODEL, {"a": (4.0, 11.0, 8)}, store=store, resume=True)
-    with pytest.raises(InputError, match="its policy differ"):
-        sweep(MODEL, {"a": (4.0, 10.0, 8)}, store=store, resume=True, policy=MODEL.policy(tax=1.0))
-    (tmp_path / "other").mkdir()
-    with pytest.raises(InputError, match="holds no sweep"):
-        sweep(MODEL, {"a": (4.0, 10.0, 8)}, store=tmp_path / "other", resume=True)
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="cannot be written"):
-        sweep(MODEL, {"a": (4.0, 10.0, 8)}, store=tmp_path / "file" / "s.zarr")
-    with pytest.raises(InputError, match="holds no sweep"):
-        open_sweep(MODEL, tmp_path / "nothing")
-
-
 def test_every_wrong_axis_is_named_before_computing():
     with pytest.raises(InputError) as error:
         sweep(
@@ -195,64 +126,6 @@ def test_vectors_go_in_and_out_of_the_pytrees():
     q, v = replace(p, u, ("tax", "b"), jax.numpy.asarray([1.0, 2.0]))
     assert float(v.tax) == 1.0 and float(q.b) == 2.0 and float(q.a) == 10.0
     np.testing.assert_array_equal(get_values(q, v, ("b", "tax", "a")), [2.0, 1.0, 10.0])
-
-
-# Stores at scale -------------------------------------------------------------------------------------------
-
-
-def _chunk_file(store, number):
-    return store / "rows" / "c" / "0" / str(number)
-
-
-def test_a_damaged_or_lost_chunk_is_named_and_nothing_is_overwritten(tmp_path):
-    store, axes = tmp_path / "s.zarr", {"a": (4.0, 10.0, 64)}
-    full = sweep(MODEL, axes, store=store, chunk=16)
-    file = _chunk_file(store, 2)
-    whole = file.read_bytes()
-    broken = bytearray(whole)
-    broken[40] ^= 1
-    file.write_bytes(broken)
-    for again in (lambda: sweep(MODEL, axes, store=store, chunk=16, resume=True), lambda: open_sweep(MODEL, store)):
-        with pytest.raises(StoreError, match=r"chunk 2 of .* cannot be read .* to compute it again remove"):
-            again()
-    assert file.read_bytes() == broken
-    file.unlink()
-    with pytest.raises(StoreError, match=r"chunk 2 of .* marked done but holds nothing"):
-        sweep(MODEL, axes, store=store, chunk=16, resume=True)
-    # The remedy that the message names.
-    (store / "done" / "c" / "2").unlink()
-    assert sweep(MODEL, axes, store=store, chunk=16, resume=True).identical(full) and file.read_bytes() == whole
-
-
-def test_a_full_disk_says_what_is_safe(tmp_path, monkeypatch):
-    store, axes = tmp_path / "s.zarr", {"a": (4.0, 10.0, 64)}
-    write = zarr.Array.__setitem__
-
-    def full(self, where, values):
-        if self.name == "/rows" and where[1].start >= 32:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write(self, where, values)
-
-    monkeypatch.setattr(zarr.Array, "__setitem__", full)
-    with pytest.raises(StoreError, match=r"chunk 2 of 4 could not be written to .*: the disk is full.*safe.*resume"):
-        sweep(MODEL, axes, store=store, chunk=16)
-    monkeypatch.undo()
-    redone = []
-    whole = sweep(MODEL, axes, store=store, chunk=16, resume=True,
-                  progress=lambda done, total, info: redone.append(info["resumed"]))  # fmt: skip
-    assert redone == [True, True, False, False] and whole.equals(sweep(MODEL, axes))
-
-
-def test_a_large_store_is_opened_lazily(tmp_path, monkeypatch):
-    axes = {"a": (1.0, 10.0, 40), "tax": (0.0, 2.0, 5)}
-    small = sweep(MODEL, axes, chunk=64)
-    monkeypatch.setattr("jaxecon.analysis.sweep.IN_MEMORY", 1000)
-    lazy = sweep(MODEL, axes, store=tmp_path / "s.zarr", chunk=64)
-    assert lazy.welfare.dims == ("point",) and not lazy.welfare.variable._in_memory
-    np.testing.assert_array_equal(lazy.welfare.values, small.welfare.values.ravel())
-    assert lazy.welfare.attrs == small.welfare.attrs and lazy.attrs["failed"] == small.attrs["failed"]
-    plain = xr.open_zarr(tmp_path / "s.zarr", consolidated=False, chunks=None)["rows"]
-    assert plain.dims == ("row", "point") and plain.attrs["row"][-1] == "status"
 
 
 def test_points_of_a_large_grid_are_not_kept():
@@ -341,9 +214,3 @@ def test_memory_of_the_compiled_program_decides_how_many_points_a_device_takes()
     assert batch.points_at_once(response, p, u, memory=2**50) == batch.MOST
     # A CPU says nothing of its memory: its caches decide.
     assert batch.points_at_once(response, p, u) == batch.WIDE
-
-
-def test_a_resumed_sweep_keeps_its_chunks(tmp_path):
-    axes = {"a": (4.0, 10.0, 64)}
-    whole = sweep(MODEL, axes, store=tmp_path / "s.zarr", chunk=16)
-    assert sweep(MODEL, axes, store=tmp_path / "s.zarr", resume=True).identical(whole)

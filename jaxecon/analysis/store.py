@@ -1,4 +1,5 @@
-"""A sweep on disk: a Zarr v3 group that survives a kill at any moment.
+"""A sweep on disk: a Zarr v3 group that survives a kill at any moment. It is made as `<name>.part` and moved to its place
+when it is complete. A kill costs each process two chunks at most: the one that is being written and the one that is being computed.
 
 `rows` holds [row, point] (outcomes, `max_residual`, `status`), one chunk of points a file with a checksum; `done` holds one
 cell per chunk and is written after the chunk's rows, so that a chunk counts only if it is complete; `tries` holds how many
@@ -10,30 +11,59 @@ import errno
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+import jaxlib
 import numpy as np
+import scipy
 
+import jaxecon
 from jaxecon.core.errors import InputError, JaxeconError
 from jaxecon.core.model import Model
 
 FORMAT = "jaxecon sweep 3"
+# What a store consists of.
+PARTS = {"zarr.json", "rows", "tries", "done", "axes"}
+PACKAGES = (jaxecon, jax, jaxlib, np, scipy)
+# What a store is written by, in words.
+WRITTEN_BY = {m.__name__: f"version of {m.__name__}" for m in PACKAGES} | {
+    "code": "code of jaxecon (hash)",
+    "source": "code of the model (hash)",
+}
 
 
 class StoreError(JaxeconError, OSError):
     """A store that cannot be written any further, or lost a part; the message says what is safe and what to do."""
 
 
-def source_hash(model: Model) -> str:
-    """Hash of the source files of a model: a study does not go on with other equations."""
-    path = Path(inspect.getfile(model.Params))
-    files = sorted(path.parent.rglob("*.py")) if (path.parent / "__init__.py").exists() else [path]
+def _hash_of_files(folder: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode() + file.read_bytes())
+    for file in sorted(files):
+        digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def source_hash(model: Model) -> str:
+    """Hash of the source files of a model, which need not be one of the package: a study does not go on with other equations."""
+    path = Path(inspect.getfile(model.Params))
+    whole = (path.parent / "__init__.py").exists()
+    return _hash_of_files(path.parent, path.parent.rglob("*.py") if whole else [path])
+
+
+def code_hash() -> str:
+    """Hash of the source files of the package: a study does not go on with other solvers, designs or analyses."""
+    folder = Path(jaxecon.__file__).parent
+    return _hash_of_files(folder, folder.rglob("*.py"))
+
+
+def versions() -> dict[str, str]:
+    """What the numbers of a study depend on besides its definition: packages (SciPy draws the Sobol points) and the code."""
+    return {m.__name__: m.__version__ for m in PACKAGES} | {"code": code_hash()}
 
 
 def hash_of(study: dict[str, Any]) -> str:
@@ -104,11 +134,16 @@ class SweepStore:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    return [
-        f"its {key} differ{'' if key.endswith('s') else 's'}: {_short(old.get(key))} there, {_short(new.get(key))} here"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-    ]
+    """What differs between two definitions, one sentence each with its remedy."""
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            what, remedy = key, "choose another path"
+            if key in WRITTEN_BY:
+                what, remedy = WRITTEN_BY[key], f"go on with what wrote it, or {remedy}"
+            values = f"{_short(old.get(key))} there, {_short(new.get(key))} here"
+            found.append(f"its {what} differ{'' if what.endswith('s') else 's'}: {values}; {remedy}")
+    return found
 
 
 def _short(value: Any) -> str:
@@ -118,38 +153,42 @@ def _short(value: Any) -> str:
 
 def create_store(path: Path, study: dict[str, Any], about: dict[str, Any], axes: Mapping[str, np.ndarray],
                  shape: tuple[int, int], size: int, dtype: str) -> SweepStore:  # fmt: skip
-    """A new store; raises `InputError` if the path exists or cannot be written."""
+    """A new store, made beside its place and moved there whole; raises `InputError` if the path exists or cannot be written."""
     # Imported late: only sweeps on disk pay for loading it.
     import zarr
     from zarr.codecs import Crc32cCodec
 
-    what = f"the store {path}"
+    what, part = f"the store {path}", path.with_name(path.name + ".part")
     if path.exists():
         raise InputError([f"{path} exists; pass resume=True (--resume) to go on with it, or choose another path"], what)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        group = zarr.open_group(path, mode="w", zarr_format=3)
-        rows = group.create_array(
+        if part.exists():  # left by a kill
+            if strange := sorted({x.name for x in part.iterdir()} - PARTS):
+                raise InputError([f"{part} is in the way and holds {', '.join(strange[:5])}; move it"], what)
+            shutil.rmtree(part)
+        group = zarr.open_group(part, mode="w", zarr_format=3)
+        group.create_array(
             "rows", shape=shape, chunks=(shape[0], size), dtype=dtype, fill_value=float("nan"),
             compressors=(Crc32cCodec(),), dimension_names=("row", "point"),
             attributes={"row": [*study["outcomes"], "max_residual", "status"]},
         )  # fmt: skip
         chunks = -(-shape[1] // size)
-        tries = group.create_array(
+        group.create_array(
             "tries", shape=(chunks, 2), chunks=(1, 2), dtype="int32", fill_value=0, dimension_names=("chunk", "try"),
             attributes={"try": ["retried", "rescued"]},
         )  # fmt: skip
-        done = group.create_array(
+        group.create_array(
             "done", shape=(chunks,), chunks=(1,), dtype="uint8", fill_value=0, dimension_names=("chunk",)
         )
         values = group.create_group("axes")
         for name, axis in axes.items():
             _write_axis(values, name, axis)
+        group.attrs["manifest"] = {"format": FORMAT, "hash": hash_of(study), "study": study, "about": about}
+        os.replace(part, path)
     except OSError as error:
         raise InputError([f"{path} cannot be written: {error}; choose a writable path"], what) from None
-    # The manifest comes last: a store without one was killed while it was made and is refused on resume.
-    group.attrs["manifest"] = {"format": FORMAT, "hash": hash_of(study), "study": study, "about": about}
-    return SweepStore(path, rows, tries, done, size)
+    return open_store(path)[0]
 
 
 def _write_axis(group: Any, name: str, values: np.ndarray) -> None:
@@ -166,7 +205,7 @@ def resume_store(path: Path, study: dict[str, Any], size: int) -> SweepStore:
     store, manifest = open_store(path)
     if manifest["hash"] != hash_of(study):
         causes = _differences(manifest["study"], study)
-        problems = [f"{path} holds another study: {c}; choose another path" for c in causes]
+        problems = [f"{path} holds another study: {c}" for c in causes]
         raise InputError(problems, f"the store {path}")
     return dataclasses.replace(store, size=size)
 

@@ -13,18 +13,19 @@ import jax
 import numpy as np
 import xarray as xr
 
-import jaxecon
 from jaxecon.analysis.batch import CHUNK, MANY, Response, evaluate_rows, points_at_once
 from jaxecon.analysis.designs import Progress, count_problems, inputs_of, outcome_names, resolve
-from jaxecon.analysis.hosts import agreed, meet, mine
+from jaxecon.analysis.hosts import agreed, groups_of, meet, mine
 from jaxecon.analysis.retries import Retries
 from jaxecon.analysis.store import (
+    StoreError,
     SweepStore,
     create_store,
     open_store,
     read_axes,
     resume_store,
     source_hash,
+    versions,
 )
 from jaxecon.analysis.study import Study, plan
 from jaxecon.core.errors import InputError
@@ -74,7 +75,7 @@ def _evaluate_chunk(
     retry: bool,
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """Rows of one chunk of a study, shape `[rows, points]`, and how many cells were retried and rescued; static axes take
-    one compiled function per combination."""
+    one compiled function per combination, `chunk` is the most points at once."""
     known = inputs_of(model)
     real = tuple(n for n in columns if known[n].kind == "real")
     fixed = [n for n in columns if known[n].kind != "real"]
@@ -108,7 +109,8 @@ def _evaluate_chunk(
     for combination in dict.fromkeys(combinations):
         where = np.array([c == combination for c in combinations]) if fixed else slice(None)
         q = dataclasses.replace(p, **dict(zip(fixed, combination, strict=True)))
-        rows[where] = rows_at(q, vectors[where])
+        some = vectors[where]
+        rows[where] = np.concatenate([rows_at(q, some[a:b]) for a, b in groups_of(len(some), chunk)])
     return rows.T, (int(tries[0]), int(tries[1]))
 
 
@@ -139,10 +141,12 @@ def sweep(
       (`points` scrambled Sobol points of the ranges).
     - `params`, `policy`: what is not an axis; `outcomes`: which outcomes to keep, default all.
     - `chunk`: points between two reports of progress, and of one write to the store. By default 32 768 on a CPU; elsewhere,
-      in a large study, what all local devices hold at once, measured on the compiled program; a resumed sweep keeps its own.
+      in a large study, what all local devices hold at once, measured on the compiled program. A resumed sweep keeps the
+      writes of its store; a smaller `chunk` then only means fewer points at once, for want of memory.
     - `store`: path of a Zarr store that is written chunk by chunk; memory then does not grow with the number of points.
-      `resume=True` goes on after a kill, redoing at most one chunk; chunks that are there are read once and checked. A
-      store of another study is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` with labels.
+      `resume=True` goes on after a kill at any moment, redoing at most the chunk that was being written and the one that
+      was being computed (of each process); chunks that are there are read once and checked. A store of another study
+      or version is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` with labels.
     - `retry`: try cells again whose solver failed (`Model.retried`), from other starts and solved neighbors; a bounded
       effort for each such cell, and none for others. `jaxecon.analysis.retries` says how.
     - `progress(done, total, info)`: called after each chunk; `info`: failed cells, points computed per second, resumed.
@@ -153,7 +157,7 @@ def sweep(
     **Returns** a dataset with one dimension per axis (grid) or the dimension `point`: outcomes, `max_residual`,
     `status`. Failed cells are NaN with a reason; the attributes count them, and those `retried` and `rescued`. A store of more than 256 MB is opened lazily
     along `point` (a grid in the order of its axes, the last one fastest). Raises `InputError` before computing,
-    `StoreError` where the disk fails.
+    `StoreError` where the disk or, with a store, the memory fails: it says what is safe.
     """
     p, u = resolve(model, params, policy, precision)
     chosen, problems = outcome_names(model, outcomes)
@@ -174,7 +178,9 @@ def sweep(
     wide = [n for n in study.axes if np.ndim(getattr(p if hasattr(p, n) else u, n)) > 0]
     if wide:
         raise InputError([f"{n} is a path in the given policy; sweep a scalar" for n in wide], "the sweep")
-    size = min(chunk or _chunk_of(Response(model), p, u, study, Path(store) if resume and store else None), study.size)
+    there = Path(store) if resume and store and Path(store).exists() else None
+    size = open_store(there)[0].size if there else min(chunk or _chunk_of(Response(model), p, u, study), study.size)
+    at_once = min(chunk or size, size)
     record = provenance(
         model, seed=seed if design == "sobol" else None, precision=precision, design=design, axes=study.label(),
         params=settings(p), policy=settings(u), chunk=size,
@@ -184,8 +190,7 @@ def sweep(
         definition = {
             "model": model.name, "design": design, "seed": seed, "precision": precision, "chunk": size,
             "axes": study.describe(), "points": study.size, "outcomes": list(chosen),
-            "params": settings(p), "policy": settings(u), "source": source_hash(model), "retry": retry,
-            "jaxecon": jaxecon.__version__, "jax": jax.__version__,
+            "params": settings(p), "policy": settings(u), "source": source_hash(model), "retry": retry, **versions(),
         }  # fmt: skip
         sink = _sink(Path(store), definition, record, study, (len(chosen) + 2, study.size), size, resume, precision)
     rows = None if sink else np.empty((len(chosen) + 2, study.size), precision)
@@ -205,31 +210,41 @@ def sweep(
             rate = computed / (time.perf_counter() - start_time)
             progress(stop, study.size, {"failed": tally.failed, "per s": rate, "resumed": resumed})
 
-    # One chunk is written while the next one is computed.
-    with jax.enable_x64(precision == "float64"), ThreadPoolExecutor(1) as writer:
-        pending: Future[None] | None = None
-        for number, start, stop, columns in study.chunks(size, finished | ~own):
-            if columns is not None:
-                block, tries = _evaluate_chunk(model, p, u, columns, study, size, chosen, retry)
-            elif sink and own[number]:
-                block, tries = sink.chunk(number), sink.tries_of(number)
-            else:
-                continue
+    def run() -> None:
+        # One chunk is written while the next one is computed.
+        with jax.enable_x64(precision == "float64"), ThreadPoolExecutor(1) as writer:
+            pending: Future[None] | None = None
+            for number, start, stop, columns in study.chunks(size, finished | ~own):
+                if columns is not None:
+                    block, tries = _evaluate_chunk(model, p, u, columns, study, at_once, chosen, retry)
+                elif sink and own[number]:
+                    block, tries = sink.chunk(number), sink.tries_of(number)
+                else:
+                    continue
+                if pending is not None:
+                    pending.result()
+                pending = writer.submit(keep, number, start, stop, block, tries, columns is None)
             if pending is not None:
                 pending.result()
-            pending = writer.submit(keep, number, start, stop, block, tries, columns is None)
-        if pending is not None:
-            pending.result()
+
+    try:
+        run()
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if sink is None or not (isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)):
+            raise
+        raise StoreError(
+            f"out of memory with {at_once} points at once; {int(sink.is_done().sum())} of {chunks} chunks are safe in {sink.path}. "
+            "Go on with resume=True (--resume) and a smaller chunk (chunk=, --chunk), or start another store with "
+            "precision='float32' (--x32)"
+        ) from error
     if sink is None:
         return _dataset(model, study, chosen, rows, record | tally.attributes(model), tuple(tally.counts))
     meet("sweep done")
     return open_sweep(model, sink.path, tally=tally if jax.process_count() == 1 else None)
 
 
-def _chunk_of(response: Response, p: Any, u: Any, study: Study, store: Path | None) -> int:
-    """Points of a chunk: those of the store that the sweep goes on with, else as many as the devices take at once."""
-    if store is not None and store.exists():
-        return open_store(store)[0].size
+def _chunk_of(response: Response, p: Any, u: Any, study: Study) -> int:
+    """Points of a chunk: as many as the devices take at once."""
     if jax.default_backend() == "cpu" or study.size < (response.model.many or MANY):
         return CHUNK
     return agreed(max(points_at_once(response, p, u) * jax.local_device_count(), CHUNK))
