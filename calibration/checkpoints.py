@@ -1,4 +1,5 @@
-"""Blocks of starts on disk: each is written beside its place, then moved there, so that a kill at any moment loses at most one."""
+"""Parts of a calibration on disk (blocks of starts, stages of a search, chains): each is written beside its place, then moved there,
+so that a kill at any moment loses at most those under way."""
 
 import dataclasses
 import errno
@@ -6,9 +7,11 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxecon.analysis.hosts import from_first
@@ -34,48 +37,73 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
         raise StoreError(
-            f"{path} could not be written: {why}. Blocks that are done are safe; mend the cause and go on with --resume"
+            f"{path} could not be written: {why}. What was done before is safe; mend the cause and go on with --resume"
         ) from error
 
 
 @dataclasses.dataclass(frozen=True)
-class Blocks:
-    """The blocks of one study in a folder; what `estimate(saved=...)` asks. Of several processes only the first reads and writes it."""
+class Parts:
+    """Parts of one kind of a study in a folder, plain arrays each; what `simulated_fit` and `sample_posterior` ask as `saved`.
+    Of several processes only the first reads and writes it."""
 
     folder: Path
+    kind: str
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"block-{number:05d}.npz"
+        return self.folder / f"{self.kind}-{number:05d}.npz"
 
-    def get(self, number: int) -> Ends | None:
-        """A block that is done, or None; raises `StoreError` if it is damaged."""
+    def get(self, number: int) -> dict[str, np.ndarray] | None:
+        """A part that is done, or None; raises `StoreError` if it is damaged."""
         path = self._path(number)
         content = from_first(path.read_bytes() if jax.process_index() == 0 and path.exists() else b"")
         if not content:
             return None
         if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
             raise StoreError(
-                f"{path} is damaged: its checksum differs. Remove that file and go on with --resume; the other blocks are kept"
+                f"{path} is damaged: its checksum differs. Remove that file and go on with --resume; the others are kept"
             )
         with np.load(io.BytesIO(content[DIGEST:]), allow_pickle=False) as found:
-            return Ends(**{f.name: found[f.name] for f in dataclasses.fields(Ends)})
+            return {name: found[name] for name in found.files}
 
-    def put(self, number: int, ends: Ends) -> None:
-        """Keep a block."""
+    def put(self, number: int, arrays: Mapping[str, Any]) -> None:
+        """Keep a part."""
         if jax.process_index() != 0:
             return
         buffer = io.BytesIO()
-        np.savez(buffer, **{f.name: getattr(ends, f.name) for f in dataclasses.fields(ends)})
+        np.savez(buffer, **arrays)
         content = buffer.getvalue()
         write_atomically(self._path(number), hashlib.sha256(content).digest() + content)
 
     def done(self) -> int:
+        """Parts that are there."""
+        return len(list(self.folder.glob(f"{self.kind}-*.npz")))
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """Blocks of starts; what `estimate(saved=...)` asks. `parts` of another kind lie in the same folder."""
+
+    folder: Path
+
+    def parts(self, kind: str) -> Parts:
+        return Parts(self.folder, kind)
+
+    def get(self, number: int) -> Ends | None:
+        """A block that is done, or None; raises `StoreError` if it is damaged."""
+        found = self.parts("block").get(number)
+        return None if found is None else Ends(**found)
+
+    def put(self, number: int, ends: Ends) -> None:
+        """Keep a block."""
+        self.parts("block").put(number, {f.name: getattr(ends, f.name) for f in dataclasses.fields(ends)})
+
+    def done(self) -> int:
         """Blocks that are there."""
-        return len(list(self.folder.glob("block-*.npz")))
+        return self.parts("block").done()
 
 
 def open_blocks(folder: Path, study: dict[str, Any], resume: bool) -> Blocks:
-    """The blocks of a study under `folder`; raises `InputError` if the folder holds another study, or this one and `resume` is false."""
+    """The parts of a study under `folder`; raises `InputError` if the folder holds another study, or this one and `resume` is false."""
     place, manifest = folder / "checkpoint", folder / "checkpoint" / "manifest.json"
     if jax.process_index() != 0:
         return Blocks(place)

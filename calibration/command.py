@@ -1,46 +1,40 @@
-"""The command: `python -m calibration MODEL [--set NAME] [--method gmm|smm|ml|nuts|smc] [--starts N] [--resume] [-o FOLDER]`.
+"""The command: `python -m calibration MODEL [--set NAME] [--method gmm|smm|ml|nuts|smc|abc] [--starts N] [--resume] [-o FOLDER]`.
 
 Exit codes as of `jaxecon`: 0 done; 1 the computation failed; 2 bad input, found before any computing; 130 interrupted.
 """
 
 import argparse
-import json
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from calibration.checkpoints import open_blocks
-from calibration.results import (
-    check_packages,
-    estimate_data,
-    estimate_record,
-    posterior_record,
-    study_of,
-    write_results,
-)
-from jaxecon.analysis.bayes import sample_posterior
-from jaxecon.analysis.estimate import estimate
+from calibration.methods import BAYES, SAFE, Job, by_agents, carry_out
+from calibration.results import check_packages, study_of, write_results
 from jaxecon.analysis.moment_problem import MomentProblem, fit_of, moment_problem
+from jaxecon.analysis.simulated_estimate import RUNS
 from jaxecon.analysis.store import versions
 from jaxecon.analysis.targets import METHODS, FitSpec, Targets, read_targets
 from jaxecon.cli import processes
 from jaxecon.cli.cache import use_compilation_cache
 from jaxecon.cli.options import Wrong
-from jaxecon.cli.output import Result, Table, deliver, progress_bar
+from jaxecon.cli.output import Result, deliver, progress_bar
 from jaxecon.core.discovery import load
 from jaxecon.core.errors import InputError, JaxeconError, name_problems
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import Model
 
 HERE = Path(__file__).parent
-BAYES = ("nuts", "smc")
 # Starts of a fit whose moments cost as much.
 STARTS = {"equilibrium": 1000, "path": 64, "agents": 8, "optimization": 8}
 # Whole numbers among the options: default, least, greatest.
 COUNTS = {
-    "starts": (0, 0, 10**7), "seed": (0, 0, 2**32 - 1), "seeds": (1, 1, 10**6), "block": (256, 1, 10**6),
+    "starts": (0, 0, 10**7), "seed": (0, 0, 2**32 - 1), "seeds": (0, 0, 10**6), "block": (256, 1, 10**6),
     "chains": (4, 1, 10**4), "draws": (1000, 4, 10**7), "warmup": (500, 1, 10**7),
+    "populations": (8, 1, 10**4),
 }  # fmt: skip
 
 
@@ -60,8 +54,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--method", help=f"{', '.join(METHODS)}; default: the fit's own")
     parser.add_argument("--weight", default="optimal", help="optimal, diagonal, identity")
     helps = {
-        "starts": "starts of the search; 0: 1000 in a static model, fewer where a moment costs more", "seed": "of starts, simulation and sampling", "seeds": "runs behind each agent moment",
-        "block": "starts of one checkpoint", "chains": "of nuts and smc", "draws": "of each chain", "warmup": "draws that adapt nuts",
+        "starts": "starts of the search; 0: 1000 in a static model, fewer where a moment costs more", "seed": "of starts, simulation and sampling", "seeds": f"runs behind each agent moment; 0: {RUNS} by smm, 1 by others",
+        "block": "starts of one checkpoint", "chains": "of nuts and smc", "draws": "of each chain; particles of smc and abc",
+        "warmup": "draws that adapt nuts", "populations": "of abc, at most",
     }  # fmt: skip
     for name, (default, _, _) in COUNTS.items():
         parser.add_argument(f"--{name}", default=str(default), metavar="N", help=f"{helps[name]}; default {default}")
@@ -89,12 +84,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    job = None
     try:
         processes.join(args)
-        problem, study, method, instruments = prepare(args)
-        check_packages()
+        job = prepare(args)
+        check_packages(job.method)
         use_compilation_cache(args.no_cache)
-        found = run(args, problem, study, method, instruments)
+        found = run(args, job)
         if processes.first():
             deliver(found, argparse.Namespace(output=None, json=args.json))
         return 0
@@ -102,17 +98,16 @@ def _run(args: argparse.Namespace) -> int:
         sys.stderr.write(f"calibration: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("calibration: interrupted; blocks of starts that are done are safe, go on with --resume\n")
+        sys.stderr.write(f"calibration: interrupted; {SAFE[job.kept] if job else 'nothing was done yet'}\n")
         return 130
     except (JaxeconError, OSError, MemoryError) as error:
-        sys.stderr.write(
-            f"calibration: {str(error) or type(error).__name__}\n  Blocks that are done are safe; go on with --resume\n"
-        )
+        words = SAFE[job.kept] if job else "nothing was done yet"
+        sys.stderr.write(f"calibration: {str(error) or type(error).__name__}\n  {words.capitalize()}\n")
         return 1
 
 
-def prepare(args: argparse.Namespace) -> tuple[MomentProblem, dict[str, Any], str, list[str]]:
-    """The problem, what defines the study, the method and the instruments; raises `InputError` with all that is wrong."""
+def prepare(args: argparse.Namespace) -> Job:
+    """What is to be done; raises `InputError` with all that is wrong."""
     problems = processes.problems_of(args)
     if isinstance(args.heartbeat, Wrong):
         problems.append(f"--heartbeat: {args.heartbeat.problem}")
@@ -142,23 +137,22 @@ def prepare(args: argparse.Namespace) -> tuple[MomentProblem, dict[str, Any], st
     if problems or model is None or targets is None or fit is None:
         raise InputError(problems, "the calibration")
     method = args.method or fit.method
-    if method == "ml" and args.weight != "optimal":
-        raise InputError(["--method ml weighs by the likelihood; leave --weight at optimal"], "the calibration")
-    if method in BAYES and instruments:
-        raise InputError(
-            ["--instruments needs an estimate; with nuts and smc use `posterior_policy`"], "the calibration"
+    problem = moment_problem(model, targets, fit.name, seeds=counts["seeds"] or 1, seed=counts["seed"])
+    if by_agents(problem, method) and not counts["seeds"]:
+        problem = dataclasses.replace(problem, map=dataclasses.replace(problem.map, draws=RUNS))
+    problems = method_problems(problem, method, args.weight, instruments)
+    if args.distributed is not None and (method in BAYES or by_agents(problem, method)):
+        problems.append(
+            "--distributed shares the starts of gmm, ml and smooth smm; leave it out with agents, nuts, smc and abc"
         )
-    if method in BAYES and args.distributed is not None:
-        raise InputError(
-            ["--distributed shares the starts of gmm, smm and ml; leave it out with nuts and smc"], "the calibration"
-        )
-    problem = moment_problem(model, targets, fit.name, seeds=counts["seeds"], seed=counts["seed"])
+    if problems:
+        raise InputError(problems, "the calibration")
     counts["starts"] = counts["starts"] or STARTS[problem.map.cost]
-    numbers = {
-        k: v
-        for k, v in counts.items()
-        if k in (("chains", "draws", "warmup", "seed") if method in BAYES else ("starts", "seed", "block"))
-    }
+    used = {
+        "nuts": ("chains", "draws", "warmup", "seed"), "smc": ("chains", "draws", "warmup", "seed"),
+        "abc": ("draws", "populations", "seed"),
+    }.get(method, ("starts", "seed") if by_agents(problem, method) else ("starts", "seed", "block"))  # fmt: skip
+    priors = targets.priors_of(fit) if method in BAYES else {}
     study = study_of(
         problem,
         fit=fit.name,
@@ -166,10 +160,29 @@ def prepare(args: argparse.Namespace) -> tuple[MomentProblem, dict[str, Any], st
         method=method,
         weight=args.weight,
         targets=targets.hash,
-        **numbers,
+        **({"priors": {n: [p.value, p.standard_error] for n, p in priors.items()}} if priors else {}),
+        **{k: counts[k] for k in used},
         **versions(),
     )
-    return problem, study, method, instruments
+    return Job(problem, study, method, args.weight, instruments, priors)
+
+
+def method_problems(problem: MomentProblem, method: str, weight: str, instruments: list[str]) -> list[str]:
+    """What a method cannot do with a problem."""
+    found = [
+        f"--instruments: {n!r} is free in this fit and cannot be chosen too" for n in instruments if n in problem.names
+    ]
+    if method == "ml" and weight != "optimal":
+        found.append("--method ml weighs by the likelihood; leave --weight at optimal")
+    if by_agents(problem, method) and problem.seeds < 2:
+        found.append(f"--seeds {problem.seeds} must be at least 2 with --method smm, which measures the noise of runs")
+    if not by_agents(problem, method) and len(problem.names) > len(problem.observed):
+        found.append(
+            f"{len(problem.names)} parameters are free and there are {len(problem.observed)} moments; only --method smm takes that"
+        )
+    if method == "abc" and np.any(problem.covariance - np.diag(np.diag(problem.covariance))):
+        found.append("--method abc takes errors as independent and these targets are correlated; use nuts or smc")
+    return found
 
 
 def default_targets(model: Model) -> Path:
@@ -190,81 +203,17 @@ def fit_named(targets: Targets, name: str | None) -> FitSpec:
     return fit_of(targets, name)
 
 
-def run(
-    args: argparse.Namespace, problem: MomentProblem, study: dict[str, Any], method: Any, instruments: list[str]
-) -> Result:
+def run(args: argparse.Namespace, job: Job) -> Result:
     """Estimate or sample, write the results, and say what was found."""
-    folder = Path(args.output or f"calibration-{problem.model.name}-{study['fit']}-{method}")
+    study, name = job.study, job.problem.model.name
+    folder = Path(args.output or f"calibration-{name}-{study['fit']}-{job.method}")
     blocks = open_blocks(folder, study, args.resume)
-    if method in BAYES:
-        with progress_bar(f"{problem.model.name} {study['fit']}, {method}") as progress:
-            posterior = sample_posterior(
-                problem,
-                method,
-                chains=study["chains"],
-                draws=study["draws"],
-                warmup=study["warmup"],
-                seed=study["seed"],
-                progress=progress,
-            )
-        record, data = posterior_record(posterior, study), posterior.to_inference_data()
-        for group in data.groups():
-            data[group].attrs["study"] = json.dumps(study)
-        notes = [f"verdict: {posterior.verdict}"]
-        columns = ("name", "mean", "sd", "r_hat", "ess_bulk", "lo", "hi", "unit")
-    else:
-        done = blocks.done()
-        if done:
-            sys.stderr.write(f"calibration: {done} blocks of {study['block']} starts are there already\n")
-        with progress_bar(f"{problem.model.name} {study['fit']}, {method}") as progress:
-            found = estimate(
-                problem, weight=args.weight, starts=study["starts"], seed=study["seed"], method=method, block=study["block"],
-                saved=blocks, progress=progress,
-            )  # fmt: skip
-        record, data = estimate_record(found, study, instruments), estimate_data(found, study)
-        notes = _notes(record)
-        columns = ("name", "estimate", "standard_error", "given", "lo", "hi", "at_bound", "unit")
-    written = write_results(folder, record, data) if processes.first() else []
-    title = f"{problem.model.name}, fit {study['fit']}, {method}"
-    moments = ("target", "value", "standard_error", "model", "error", "unit")
-    tables = [_table(title, columns, record["parameter"]), _table("Moments", moments, record["moment"])]
-    if "policy" in record:
-        both = record["policy"] + record["policy_value"]
-        tables.append(
-            _table("Best policy and its value", ("name", "value", "standard_error", "lo", "hi", "unit"), both)
-        )
-    return Result(record, tables, notes=notes, written=[str(p) for p in written])
-
-
-def _table(title: str, columns: Sequence[str], rows: list[dict[str, Any]]) -> Table:
-    return Table(title, columns, [[row[c] for c in columns] for row in rows])
-
-
-def _notes(record: dict[str, Any]) -> list[str]:
-    """The certificate, the test and the basins in words."""
-    result, test, search = record["result"], record["test"], record["search"]
-    state = "converged" if result["converged"] else "NOT CONVERGED"
-    notes = [f"{state}: distance {result['distance']:.6g}, largest gradient {result['largest_gradient']:.2g}"]
-    if not result["converged"]:
-        notes.append(
-            "the moments jump or bend at this point, or the steps were spent: standard errors and the test do not hold there"
-        )
-    if test["degrees_of_freedom"]:
-        notes.append(f"J({test['degrees_of_freedom']}) = {test['statistic']:.4g}, p = {test['p_value']:.3g}")
-    notes += [
-        f"minimum at distance {b['distance']:.6g}: {b['share']:.1%} of {search['starts']} starts"
-        for b in record["basin"][:5]
-    ]
-    words = {
-        "failed": "failed",
-        "elsewhere": "came to rest elsewhere",
-        "unsettled": "were still moving when their steps were spent",
-    }
-    notes += [f"{search[k]:.1%} of the starts {word}" for k, word in words.items() if search[k]]
-    notes += [f"failures: {', '.join(f'{k} {v}' for k, v in search['reasons'].items())}"] if search["reasons"] else []
-    lost = len(result["singular_values"]) - result["rank"]
-    if lost:
-        notes.append(
-            f"{lost} combination(s) of the parameters not identified: standard errors of those that they move are '-'"
-        )
-    return notes
+    done = blocks.parts(job.kept).done() if job.kept else 0
+    if done:
+        sys.stderr.write(f"calibration: {done} {job.kept}(s) of this calibration are there already\n")
+    title = f"{name}, fit {study['fit']}, {job.method}"
+    with progress_bar(title) as progress:
+        found = carry_out(job, blocks, progress)
+    written = write_results(folder, found.record, found.data) if processes.first() else []
+    tables = [dataclasses.replace(found.tables[0], title=title), *found.tables[1:]]
+    return Result(found.record, tables, notes=found.notes, written=[str(p) for p in written])

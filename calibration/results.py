@@ -11,9 +11,11 @@ import xarray as xr
 
 from calibration.checkpoints import write_atomically
 from jaxecon.analysis.estimate import Estimate
+from jaxecon.analysis.evidence import SourcedPrior
 from jaxecon.analysis.inference import delta_method, policy_intervals
 from jaxecon.analysis.moment_problem import MomentProblem
 from jaxecon.analysis.posterior import Posterior, arviz
+from jaxecon.analysis.simulation_based import pyabc
 from jaxecon.core.fields import fields_of
 from jaxecon.core.optional import optional_module
 from jaxecon.core.results import as_attributes, field_attributes
@@ -26,11 +28,13 @@ def _toml() -> Any:
     return optional_module("tomli_w", "tomli_w", "calibration", "the results of a calibration")
 
 
-def check_packages() -> None:
-    """Raise `MissingPackageError`, before anything is computed, where a package that writes results is missing."""
+def check_packages(method: str) -> None:
+    """Raise `MissingPackageError`, before anything is computed, where a package that the method or its results need is missing."""
     _toml()
     optional_module("h5netcdf", "h5netcdf", "calibration", "the results of a calibration")
     arviz()
+    if method == "abc":
+        pyabc()
 
 
 def estimate_record(found: Estimate, study: dict[str, Any], instruments: list[str]) -> dict[str, Any]:
@@ -75,8 +79,9 @@ def estimate_record(found: Estimate, study: dict[str, Any], instruments: list[st
     return record | {"study": study, "record": _plain(found.record)}
 
 
-def posterior_record(found: Posterior, study: dict[str, Any]) -> dict[str, Any]:
-    """A posterior as plain tables: result, parameters with quantiles and diagnostics, moments at the posterior mean of each, record."""
+def posterior_record(found: Posterior, study: dict[str, Any], priors: dict[str, SourcedPrior]) -> dict[str, Any]:
+    """A posterior as plain tables: result, priors from sources, parameters with quantiles and diagnostics, moments at the posterior
+    mean of each, record."""
     summary, problem = found.summary(), found.problem
     names = ("mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "lo", "hi")
     parameters = [
@@ -96,11 +101,33 @@ def posterior_record(found: Posterior, study: dict[str, Any]) -> dict[str, Any]:
             "divergences": found.divergences, "chains": found.draws.shape[0], "draws": found.draws.shape[1],
             "log_evidence": found.log_evidence.tolist(),
         },
+        "prior": [_plain(dataclasses.asdict(p)) for p in priors.values()],
         "parameter": parameters,
         "moment": _moments(problem, moments),
         "study": study,
         "record": _plain(dict(summary.attrs)),
     }  # fmt: skip
+
+
+def policy_record(found: xr.Dataset) -> dict[str, Any]:
+    """Best instruments under a posterior with their bands, and the value of information of all parameters and of each."""
+    ends = {"lo": 0.025, "median": 0.5, "hi": 0.975}
+    policy = [
+        {"name": str(n), "unit": str(found.unit.values[j])}
+        | {k: float(found[k].values[j]) for k in ("mean", "sd", "best_mean", "robust")}
+        | {k: float(found.band.sel(level=level).values[j]) for k, level in ends.items()}
+        | {"quantiles": {f"{level:g}": float(x) for level, x in zip(found.level.values, found.band.values[j])}}
+        for j, n in enumerate(found.instrument.values)
+    ]
+    each = [
+        {"name": str(n), "value": float(found.evppi[j]), "standard_error": float(found.evppi_error[j]), "share": float(found.evppi_share[j])}
+        for j, n in enumerate(found.parameter.values)
+    ]  # fmt: skip
+    about = {
+        "objective": str(found.attrs["objective"]), "unit": found.evpi.attrs["units"], "evpi": float(found.evpi),
+        "draws": int(found.sizes["draw"]), "left_out": int(found.attrs["left_out"]),
+    }  # fmt: skip
+    return {"policy": policy, "information": about, "information_parameter": each}
 
 
 def _moments(problem: MomentProblem, moments: np.ndarray) -> list[dict[str, Any]]:

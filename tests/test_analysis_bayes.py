@@ -174,6 +174,33 @@ def test_a_chain_that_has_not_arrived_is_told(linear):
     assert "R-hat" in dataclasses.replace(linear, draws=torn).verdict
     few = dataclasses.replace(linear, draws=linear.draws[:, :20])
     assert "effective draws" in few.verdict
+    lost = linear.statistics["diverging"].copy()
+    lost[0, [3, 8]] = lost[1, 7] = True
+    strayed = dataclasses.replace(linear, statistics=linear.statistics | {"diverging": lost})
+    assert strayed.divergences == 3 and strayed.verdict == "not converged: 3 divergences"
+    short = dataclasses.replace(linear, record={"effective": 900.0, "reached": False, "threshold": 7.5})
+    assert short.verdict == "not converged: the last population stands at 7.5 and not yet at its end"
+
+
+class Memory(dict):
+    """Chains that are done, in memory."""
+
+    def put(self, number, arrays):
+        self[number] = {k: np.array(x) for k, x in arrays.items()}
+
+
+def test_chains_that_are_kept_are_not_run_again(linear):
+    """Kept draws are taken as they are; missing ones are run to the same numbers."""
+    memory = Memory()
+    whole = sample_posterior(linear_problem(), **RUN, saved=memory)
+    np.testing.assert_array_equal(whole.draws, linear.draws)
+    memory[0]["theta"] = memory[0]["theta"] + 1.0
+    del memory[1]
+    again = sample_posterior(linear_problem(), **RUN, saved=memory)
+    np.testing.assert_array_equal(again.draws[0], linear.draws[0] + 1.0)
+    np.testing.assert_array_equal(again.draws[1], linear.draws[1])
+    for name, x in linear.statistics.items():
+        np.testing.assert_array_equal(again.statistics[name], x)
 
 
 def crowd_problem():

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from jaxecon.analysis.density import Density, Prior, density_of, prior_of
-from jaxecon.analysis.designs import Progress, count_problems, seed_problems
+from jaxecon.analysis.designs import Progress, SavedArrays, count_problems, seed_problems
 from jaxecon.analysis.moment_problem import MomentProblem
 from jaxecon.analysis.posterior import Posterior
 from jaxecon.core.errors import InputError, name_problems
@@ -95,16 +95,28 @@ def starts_of(problem: MomentProblem, prior: Prior, chains: int, seed: int) -> n
 
 
 def _nuts(
-    problem: MomentProblem, prior: Prior, options: Nuts, chains: int, seed: int, progress: Progress | None
+    problem: MomentProblem,
+    prior: Prior,
+    options: Nuts,
+    chains: int,
+    seed: int,
+    progress: Progress | None,
+    saved: SavedArrays | None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """All chains of one compiled program; on a CPU two run side by side."""
+    """All chains of one compiled program; on a CPU two run side by side. Chains that `saved` knows are not run again."""
     density, starts = density_of(problem, prior), starts_of(problem, prior, chains, seed)
     done = []
 
     def run(i: int) -> Any:
-        with jax.enable_x64(True):
-            key = jax.random.fold_in(jax.random.key(seed), i)
-            found = jax.tree.map(np.asarray, _chain(options, density, jnp.asarray(starts[i]), key))
+        kept = saved.get(i) if saved is not None else None
+        if kept is not None:
+            found = kept.pop("theta"), kept
+        else:
+            with jax.enable_x64(True):
+                key = jax.random.fold_in(jax.random.key(seed), i)
+                found = jax.tree.map(np.asarray, _chain(options, density, jnp.asarray(starts[i]), key))
+            if saved is not None:
+                saved.put(i, {"theta": found[0], **found[1]})
         done.append(i)
         if progress is not None:
             progress(len(done), chains, {"chains": len(done)})
@@ -172,6 +184,18 @@ def _smc_run(
     return theta, evidence, steps
 
 
+def _arrays_of(theta: np.ndarray, evidence: float, steps: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """A run of SMC as plain arrays."""
+    rows = [(s["temperature"], s["acceptance"]) for s in steps]
+    return {"theta": theta, "evidence": np.array(evidence), "steps": np.array(rows)}
+
+
+def _run_of(kept: Mapping[str, np.ndarray], run: int) -> tuple[np.ndarray, float, list[dict[str, Any]]]:
+    """Inverse of `_arrays_of`."""
+    steps = [{"run": run, "temperature": float(t), "acceptance": float(a)} for t, a in kept["steps"]]
+    return kept["theta"], float(kept["evidence"]), steps
+
+
 def _proposal(z: np.ndarray, weights: np.ndarray, scale: float) -> np.ndarray:
     """Square root of the covariance of a random walk, from weighted particles (Roberts & Rosenthal 2001: 2.38/sqrt(k) of theirs)."""
     k = z.shape[1]
@@ -192,6 +216,7 @@ def sample_posterior(
     seed: int = 0,
     target_accept: float = 0.8,
     mass: str = "dense",
+    saved: SavedArrays | None = None,
     progress: Progress | None = None,
 ) -> Posterior:
     """Draws of the posterior of a calibration.
@@ -205,6 +230,7 @@ def sample_posterior(
     - `warmup`: draws of each chain that adapt the sampler (nuts); `target_accept`: a higher one takes smaller steps.
     - `mass`: `"dense"` learns how parameters move together in the posterior (nuts); `"diagonal"` costs a tenth less a step where they
       hardly do.
+    - `saved`: where chains (runs of smc) that are done are kept; one that is there is not run again.
     - `progress(done, total, info)` hears of every chain.
 
     **Returns** a `Posterior`; its `verdict` says whether the chains agree. Density is zero where the model does not solve. Agent
@@ -225,11 +251,16 @@ def sample_posterior(
     with jax.enable_x64(True):
         if method == "nuts":
             options = Nuts(int(warmup), int(draws), float(target_accept), 10, mass == "dense")
-            theta, found = _nuts(problem, prior, options, int(chains), int(seed), progress)
+            theta, found = _nuts(problem, prior, options, int(chains), int(seed), progress, saved)
             return Posterior(problem, prior, method, int(seed), theta, found, record=record | {"warmup": int(warmup)})
         density, runs = density_of(problem, prior), []
         for i in range(chains):
-            runs.append(_smc_run(problem, prior, density, int(draws), i, int(seed)))
+            kept = saved.get(i) if saved is not None else None
+            runs.append(
+                _smc_run(problem, prior, density, int(draws), i, int(seed)) if kept is None else _run_of(kept, i)
+            )
+            if saved is not None and kept is None:
+                saved.put(i, _arrays_of(*runs[-1]))
             if progress is not None:
                 progress(i + 1, chains, {"runs": i + 1})
     theta, evidence, steps = (list(x) for x in zip(*runs, strict=True))

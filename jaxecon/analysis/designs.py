@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,14 @@ from jaxecon.core.fields import Field, fields_of
 from jaxecon.core.model import Model
 
 Progress = Callable[[int, int, dict[str, Any]], None]
+
+
+class SavedArrays(Protocol):
+    """Parts of a study that are done: `get(number)` gives the arrays of one or None, `put(number, arrays)` keeps them."""
+
+    def get(self, number: int) -> dict[str, np.ndarray] | None: ...
+
+    def put(self, number: int, arrays: dict[str, np.ndarray]) -> None: ...
 
 
 def quasi_random(k: int, seed: int) -> Any:

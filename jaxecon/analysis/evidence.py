@@ -56,6 +56,26 @@ class Target:
 
 
 @dataclasses.dataclass(frozen=True)
+class SourcedPrior:
+    """What a source says of a parameter itself: normal with `value` and `standard_error`, truncated to the range of a fit.
+
+    `sets`: fits that it serves, all that free the parameter if empty; a fit whose targets are the same numbers must not be among
+    them, for they would count twice. The rest as in `Target`.
+    """
+
+    name: str
+    value: float
+    standard_error: float
+    unit: str
+    source: str
+    year: int | None = None
+    grade: str = "E"
+    judgment: str = ""
+    sets: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class FitSpec:
     """A named fit: free parameters with their ranges, the set around which they move, and the targets."""
 
@@ -70,13 +90,19 @@ class FitSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Targets:
-    """The evidence on one model: targets by name, fits by name, correlations between targets, and a hash of the text."""
+    """The evidence on one model: targets by name, fits by name, correlations between targets, a hash of the text, and priors of
+    parameters by their names."""
 
     model: str
     targets: Mapping[str, Target]
     fits: Mapping[str, FitSpec]
     correlations: Mapping[tuple[str, str], float]
     hash: str
+    priors: Mapping[str, SourcedPrior] = dataclasses.field(default_factory=dict)
+
+    def priors_of(self, fit: FitSpec) -> dict[str, SourcedPrior]:
+        """The priors of the free parameters of a fit; those without one are uniform over their ranges."""
+        return {n: p for n, p in self.priors.items() if n in fit.free and (not p.sets or fit.name in p.sets)}
 
     def of(self, fit: FitSpec) -> tuple[Target, ...]:
         """The targets of a fit, in its order."""

@@ -298,13 +298,14 @@ def moment_problem(
     - `params`, `policy`: around which the free ones move; default: the base set of the fit, else the baseline and laissez-faire.
     - `seeds`, `seed`: runs behind each agent moment, and where their common random numbers begin.
 
-    Raises `InputError` with all problems: unknown names, bad ranges, more free parameters than moments.
+    Raises `InputError` with all problems: unknown names, bad ranges, more free parameters than moments (which a fit of agent moments by
+    `smm` may have).
     """
     problems = seed_problems(seed)
     if isinstance(seeds, bool) or not isinstance(seeds, (int, np.integer)) or seeds < 1:
         problems.append(f"seeds = {seeds!r} must be a whole number of at least 1")
     correlations: Mapping[tuple[str, str], float] = {}
-    place = Place()
+    place, simulated = Place(), False
     if isinstance(targets, Targets):
         correlations = targets.correlations
         if free is None or isinstance(free, str):
@@ -313,6 +314,9 @@ def moment_problem(
                 named = load_set(model, fit.base)
                 params, policy = model.params(**named.params), policy or model.policy(**named.policy)
             chosen, free, place = targets.of(fit), fit.free, fit.place
+            simulated = fit.method == "smm" and all(
+                (g := group_of(model, t.moment)) and model.moments[g].cost == "agents" for t in chosen
+            )
         else:
             chosen = tuple(t for t in targets.targets.values() if t.use == "fit")
     else:
@@ -321,7 +325,7 @@ def moment_problem(
     problems += wrong
     if not free:
         problems.append("no parameter is free; name at least one with its range, e.g. {'b': (0.5, 2.0)}")
-    if len(free or {}) > len(chosen):
+    if len(free or {}) > len(chosen) and not simulated:
         problems.append(
             f"{len(free or {})} parameters are free and there are {len(chosen)} moments; free at most as many as there are "
             "moments, or add targets"

@@ -92,11 +92,14 @@ class Posterior:
         found, against = self.diagnostics(), []
         if np.any(found["r_hat"] > LARGEST_RHAT):
             against.append(f"R-hat up to {np.nanmax(found['r_hat']):.3f} (at most {LARGEST_RHAT})")
-        least = min(float(found["ess_bulk"].min()), float(found["ess_tail"].min()))
+        # Draws of abc are resampled from weighted ones: their weights say how many there are, not their order.
+        least = self.record.get("effective", min(float(found["ess_bulk"].min()), float(found["ess_tail"].min())))
         if not least >= FEWEST_EFFECTIVE:
             against.append(f"{least:.0f} effective draws (at least {FEWEST_EFFECTIVE})")
         if self.divergences:
             against.append(f"{self.divergences} divergences")
+        if not self.record.get("reached", True):
+            against.append(f"the last population stands at {self.record['threshold']:.3g} and not yet at its end")
         return "converged" if not against else "not converged: " + "; ".join(against)
 
     def summary(self) -> xr.Dataset:

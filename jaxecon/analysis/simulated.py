@@ -10,13 +10,14 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.optimize import lsq_linear
 from scipy.stats import qmc
 
-from jaxecon.analysis.designs import count_problems, seed_problems
+from jaxecon.analysis.designs import SavedArrays, count_problems, seed_problems
+from jaxecon.analysis.searches import Count, Searches, Trail, from_arrays, to_arrays
 from jaxecon.analysis.simulated_moments import MomentSample, SimulatedProblem
 from jaxecon.core.errors import InputError
 
@@ -26,64 +27,6 @@ MARGIN = 5e-3
 RADIUS, WIDEST, SMALLEST = 0.1, 0.3, 1e-3
 # Damping of a step, in mean squared singular values of the slopes: among equal steps the shortest.
 RIDGE = 1e-4
-
-
-class Count(NamedTuple):
-    """What has been spent.
-
-    - `vectors`: parameter vectors at which the discrete moments were computed, whatever the number of runs of each.
-    - `runs`: those vectors times their runs.
-    - `slopes`: Jacobians of the smooth variant; `slope_runs`: their runs, each with one tangent a parameter.
-    """
-
-    vectors: int = 0
-    runs: int = 0
-    slopes: int = 0
-    slope_runs: int = 0
-
-    def evaluations(self, parameters: int) -> int:
-        """Parameter vectors, a Jacobian counted as one and one more for each parameter."""
-        return self.vectors + self.slopes * (1 + parameters)
-
-    def plus(self, vectors: int = 0, runs: int = 0, slopes: int = 0, slope_runs: int = 0) -> "Count":
-        return Count(self.vectors + vectors, self.runs + runs, self.slopes + slopes, self.slope_runs + slope_runs)
-
-
-class Trail(NamedTuple):
-    """One round of the search: runs behind each moment, the best loss among the searches under way, what has been spent."""
-
-    seeds: int
-    searches: int
-    loss: float
-    count: Count
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Searches:
-    """Searches side by side, `[B]` each: places in the unit cube, discrete moments, residuals and slopes there.
-
-    `slopes` `[B, m, k]` are of the residuals; `fresh` where they are those of the smooth variant at this very place; `first`
-    is the number of the first run of each search.
-    """
-
-    share: np.ndarray
-    observed: np.ndarray
-    first: np.ndarray
-    sample: MomentSample
-    residual: np.ndarray
-    slopes: np.ndarray
-    fresh: np.ndarray
-    radius: np.ndarray
-
-    @property
-    def loss(self) -> np.ndarray:
-        return np.sum(self.residual**2, axis=1)
-
-    def pick(self, places: np.ndarray) -> "Searches":
-        """Some of the searches."""
-        sample = MomentSample(*(x[places] for x in self.sample))
-        return Searches(sample=sample, **{f.name: getattr(self, f.name)[places]
-                                          for f in dataclasses.fields(self) if f.name != "sample"})  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -235,20 +178,27 @@ def fresh_step(
     slope_seeds: int,
     rule: Callable[[np.ndarray], np.ndarray],
     first: Any,
+    bounded: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""One Gauss-Newton step from the end of each search, with runs that the search has not seen, from number `first` on.
 
     $$ \hat\theta = \theta_0 - (G'WG)^{-1} G'W (m(\theta_0) - m^{obs}) $$
 
     A search ends where its own runs happen to agree with the data: that luck is no information. The one-step estimator (Newey
-    and McFadden 1994, section 3.4) has the errors that the theory says. **Returns** places in the unit cube, not held to the
-    box, and slopes of the moments by those places `[B, m, k]`.
+    and McFadden 1994, section 3.4) has the errors that the theory says. **Returns** places in the unit cube, held to the box only if
+    `bounded`, and slopes of the moments by those places `[B, m, k]`.
     """
     points = problem.theta(at.share)
     slopes = problem.slopes(points, slope_seeds, first=first)
     gap = rule(residuals(problem, problem.sample(points, seeds, first=first), at.observed))
     weighted = [rule((g / problem.scale[:, None]).T).T for g in slopes]
-    step = [np.linalg.lstsq(g, -e, rcond=None)[0] for g, e in zip(weighted, gap, strict=True)]
+    if bounded:
+        step = [
+            lsq_linear(g, -e, (np.minimum(MARGIN - x, 0.0), np.maximum(1 - MARGIN - x, 1e-12)), method="bvls").x
+            for g, e, x in zip(weighted, gap, at.share, strict=True)
+        ]
+    else:
+        step = [np.linalg.lstsq(g, -e, rcond=None)[0] for g, e in zip(weighted, gap, strict=True)]
     return at.share + np.array(step), slopes
 
 
@@ -263,6 +213,7 @@ def simulated_fit(
     tolerance: float = 0.02,
     begin_at: np.ndarray | None = None,
     seed: int = 0,
+    saved: SavedArrays | None = None,
     progress: Callable[[Trail], Any] | None = None,
 ) -> SimulatedFit:
     """Least squares of simulated moments, `min sum ((m(theta) - observed)/scale)^2` over the box.
@@ -276,6 +227,7 @@ def simulated_fit(
       give with its runs, the last one at the share `tolerance` of that.
     - `begin_at`: points `[n, k]` from which to search instead of those of the box.
     - `seed`: of the points drawn; that of the runs belongs to the problem.
+    - `saved`: where stages that are done are kept; one that is there is not done again.
     - `progress`: called with every round's `Trail`.
 
     The result depends on its arguments alone. Raises `InputError`.
@@ -305,30 +257,31 @@ def simulated_fit(
     else:
         share = problem.share(begin_at)
     share = np.clip(share, MARGIN, 1 - MARGIN)
-    observed = np.tile(problem.observed, (len(share), 1))
-    count = Count()
-    at = begin(problem, share, observed, seeds[0])
-    count = count.plus(vectors=len(share), runs=len(share) * seeds[0])
-    report(Trail(seeds[0], len(share), float(np.min(at.loss)), count))
-    stages = len(seeds)
-    starts = min(starts, len(share))
+    stages, starts, count, at = len(seeds), min(starts, len(share)), Count(), None
     for number, runs in enumerate(seeds):
+        done = saved.get(number) if saved is not None else None
+        if done is not None:
+            at, count, trail = from_arrays(done)
+            continue
+        if at is None:
+            at = begin(problem, share, np.tile(problem.observed, (len(share), 1)), runs)
+            count = count.plus(vectors=len(share), runs=len(share) * runs)
+            report(Trail(runs, len(share), float(np.min(at.loss)), count))
         # Geometric: `starts` searches in the first stage, one in the last.
         keep = round(starts ** (1 - number / max(stages - 1, 1))) if stages > 1 else starts
-        best = at.pick(np.argsort(at.loss, kind="stable")[:keep])
+        at = at.pick(np.argsort(at.loss, kind="stable")[:keep])
         if number:
-            again = begin(problem, best.share, best.observed, runs)
+            again = begin(problem, at.share, at.observed, runs)
             count = count.plus(vectors=keep, runs=keep * runs)
-            at = dataclasses.replace(
-                again, slopes=best.slopes, fresh=best.fresh, radius=np.maximum(best.radius, RADIUS / 4)
-            )
+            at = dataclasses.replace(again, slopes=at.slopes, fresh=at.fresh, radius=np.maximum(at.radius, RADIUS / 4))
             report(Trail(runs, keep, float(np.min(at.loss)), count))
-        else:
-            at = best
         at, count = descend(
             problem, at, runs, steps, count, slope_seeds=min(slope_seeds, runs), tolerance=tolerance,
             enough=1.0 if number + 1 < stages else tolerance, report=report,
         )  # fmt: skip
+        if saved is not None:
+            saved.put(number, to_arrays(at, count, trail))
+    assert at is not None
     last = at.pick(np.argsort(at.loss, kind="stable"))
     theta = problem.theta(last.share[0])
     slopes = problem.slopes(theta, slope_seeds)[0] / problem.scale[:, None]

@@ -12,12 +12,13 @@ import numpy as np
 
 from jaxecon.analysis.designs import inputs_of, range_problem
 from jaxecon.analysis.evidence import COMPARISONS, FitSpec, Place, Target, Targets, covariance_of
+from jaxecon.analysis.sourced_priors import read_priors
 from jaxecon.core.errors import InputError, did_you_mean, name_problems
 from jaxecon.core.fields import GRADES, fields_of
 from jaxecon.core.inputs import check_values, known_regime, set_names
 from jaxecon.core.model import Model
 
-METHODS = ("gmm", "smm", "ml", "nuts", "smc")
+METHODS = ("gmm", "smm", "ml", "nuts", "smc", "abc")
 POINT_KEYS = ("policy", "params", "scale", "regime")
 TARGET_KEYS = (
     "name", "moment", "value", "standard_error", "unit", "year", "source", "grade", "judgment", *POINT_KEYS,
@@ -38,21 +39,22 @@ def read_targets(model: Model, source: str | Path) -> Targets:
     """Targets and fits of a model from a TOML file (a path, or a name that ends in `.toml`) or from its text.
 
     Tables: `[model]` (name), `[[target]]` (see `Target`), `[[correlation]]` (between = [a, b], value), `[fit.NAME]` (see
-    `FitSpec`; `free` maps fields to `[lo, hi]`). Raises `InputError`, which names every wrong entry at once.
+    `FitSpec`; `free` maps fields to `[lo, hi]`), `[prior.PARAMETER]` (see `SourcedPrior`). Raises `InputError`, which names every wrong entry at once.
     """
     text, where = _text_of(source)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError([f"{where} is not valid TOML: {error}; mend it there"], "the targets") from None
-    known = ("model", "target", "correlation", "fit")
+    known = ("model", "target", "correlation", "fit", "prior")
     problems = [f"[{k}] is no table of targets; {did_you_mean(k, known)}" for k in data if k not in known]
-    head, entries, pairs, tables = (data.get(k, e) for k, e in zip(known, ({}, [], [], {})))
+    head, entries, pairs, tables, beliefs = (data.get(k, e) for k, e in zip(known, ({}, [], [], {}, {})))
     for word, value, kind, example in (
         ("model", head, dict, "[model]"), ("target", entries, list, "[[target]]"),
         ("correlation", pairs, list, "[[correlation]]"), ("fit", tables, dict, "[fit.NAME]"),
+        ("prior", beliefs, dict, "[prior.PARAMETER]"),
     ):  # fmt: skip
-        items = value if isinstance(value, list) else list(value.values()) if word == "fit" and value else []
+        items = value if isinstance(value, list) else list(value.values()) if word in ("fit", "prior") and value else []
         if not isinstance(value, kind) or any(not isinstance(x, dict) for x in items):
             raise InputError([f"{word} must be written as {example}"], where)
     if head.get("name", model.name) != model.name:
@@ -81,10 +83,12 @@ def read_targets(model: Model, source: str | Path) -> Targets:
         problems += wrong
         if fit is not None:
             fits[name] = fit
+    wrong, priors = read_priors(model, beliefs, fits, set(tables))
+    problems += wrong
     if problems:
         raise InputError(problems, where)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Targets(model.name, targets, fits, correlations, digest)
+    return Targets(model.name, targets, fits, correlations, digest, priors)
 
 
 def _text_of(source: str | Path) -> tuple[str, str]:
@@ -306,7 +310,8 @@ def _fit(
         problems += [f"{label} targets: {x}" for x in name_problems(map(str, chosen), named, "target")]
         problems += [f"{label} target {n!r} has no standard error; give it one" for n in chosen
                      if n in targets and math.isnan(targets[n].standard_error)]  # fmt: skip
-    if isinstance(free, dict) and len(free) > len(chosen) and len(targets) == len(named):
+    # Simulated moments of agents may be fewer than the parameters: that fit says which combinations they leave open.
+    if isinstance(free, dict) and len(free) > len(chosen) and len(targets) == len(named) and method != "smm":
         problems.append(
             f"{label} has {len(free)} free parameters ({', '.join(free)}) and {len(chosen)} moments; free at most as many as there "
             "are moments, or add targets"
