@@ -9,6 +9,7 @@ from scipy.stats import chi2
 
 from jaxecon import InputError
 from jaxecon.analysis.identification import identify
+from jaxecon.analysis.inference import infer
 from jaxecon.analysis.moment_problem import moment_problem
 from jaxecon.analysis.profiles import profile
 
@@ -47,6 +48,41 @@ def test_informativeness_of_moments():
     np.testing.assert_allclose(groups["two"], alone["m0"] + alone["m3"], rtol=1e-12)  # independent moments add up
     with pytest.raises(InputError, match="'m9' is no moment"):
         found.informativeness(h, {"bad": ("m9",), "empty": ()})
+
+
+def test_a_parameter_at_an_end_of_its_range_counts_as_known():
+    """As if it were no parameter, and as the standard errors of an estimate there have it."""
+    problem = linear_problem(box=(-0.5, 0.65))
+    found = identify(problem, [0.65, 0.1, -0.2])
+    rest = MATRIX[:, 1:]
+    less = np.linalg.inv(rest.T @ np.linalg.inv(V) @ rest) @ rest.T @ np.linalg.inv(V)
+    assert list(found.held) == [True, False, False] and found.rank == 2
+    np.testing.assert_allclose(found.sensitivity, np.concatenate([np.zeros((1, 4)), less]), atol=1e-12)
+    values = np.linalg.svd(rest * 1.15 / ERRORS[:, None], compute_uv=False)
+    np.testing.assert_allclose(found.singular_values, values, rtol=1e-12)
+    worth = infer(MATRIX, np.linalg.inv(V), V, np.zeros(4), found.held, found.width)
+    np.testing.assert_allclose(found.estimate_covariance, worth.spread, atol=1e-12)
+    slopes = np.array([[1.0, 0.0, 0.0], [0.3, 1.0, -1.0]])
+    informed = found.informativeness(slopes, {"all": found.moments})["all"]
+    assert np.isnan(informed[0]) and informed[1] == pytest.approx(1.0)
+    ds = found.to_dataset()
+    assert np.isnan(ds.per_error[0]).all() and ds.sizes["direction"] == 2
+    # Which parameters are held can be said.
+    np.testing.assert_allclose(identify(problem, [0.65, 0.1, -0.2], held=[False] * 3).sensitivity, LAMBDA, atol=1e-12)
+    assert identify(problem, [0.65, -0.5, -0.5]).rank == 0
+    with pytest.raises(InputError, match="held must be 3 truth values"):
+        identify(problem, held=[True])
+
+
+def test_the_best_policy_does_not_move_with_what_is_held():
+    """tau* = d(a - c)/(b + d): with c at an end of its range only a moves it."""
+    problem = market_problem()
+    found = identify(problem, [10.0, float(problem.lo[1])])
+    p = MODEL.params(c=float(problem.lo[1]))
+    tax = found.policy_sensitivity(["tax"])
+    slope = float(p.d / (p.b + p.d))
+    error = float(found.estimate_covariance[0, 0]) ** 0.5
+    np.testing.assert_allclose(tax.standard_error.values, [slope * error], rtol=1e-6)
 
 
 def test_a_combination_that_the_data_do_not_determine():

@@ -9,7 +9,8 @@ $J_{ij} = \partial m_i / \partial \theta_j$ at the estimate, V the covariance of
 - informativeness $\Delta = \Sigma_{c\gamma} \Sigma_{\gamma\gamma}^{-1} \Sigma_{\gamma c} / \sigma_c^2$ of the moments $\gamma$ for an
   estimate c (Andrews, Gentzkow & Shapiro 2020).
 
-All to first order at the estimate. Grade [S].
+All to first order at the estimate. A parameter that is held at an end of its range does not move with the data: its row of $\Lambda$
+is zero, and everything else is of the free ones. Grade [S].
 """
 
 import dataclasses
@@ -57,17 +58,20 @@ def weight_matrix(weight: Any, covariance: np.ndarray) -> tuple[np.ndarray, list
 class Identification:
     """What the moments say at `theta`; NaN where they say nothing.
 
-    **Attributes** (k parameters, m moments, r = min(k, m))
+    **Attributes** (k parameters, f of them free, m moments)
 
     - `jacobian` [m, k]: of the moments, in their units per unit of the parameter; `covariance`, `weight` [m, m].
-    - `singular_values` [k]: standard errors that the moments move along each direction when the parameters move by the widths
-      of their ranges; zeros where there are fewer moments than parameters. `directions` [k, k]: the right singular vectors
-      (columns), in widths of the ranges. `rank` with `tolerance`, a share of the largest singular value.
-    - `estimate_covariance` [k, k]: $\\Lambda V \\Lambda'$; `sensitivity` [k, m]: $\\Lambda$, unit of the parameter per unit of the moment.
+    - `held` [k]: parameters that count as known; of them no moment tells anything, and they move no estimate.
+    - `singular_values` [f]: standard errors that the moments move along each direction when the parameters move by the widths
+      of their ranges; zeros where there are fewer moments than parameters. `directions` [k, f]: the right singular vectors
+      (columns), in widths of the ranges; zero for parameters that are held. `rank` with `tolerance`, a share of the largest singular value.
+    - `estimate_covariance` [k, k]: $\\Lambda V \\Lambda'$; `sensitivity` [k, m]: $\\Lambda$, unit of the parameter per unit of the
+      moment; zeros for parameters that are held.
     """
 
     problem: MomentProblem
     theta: np.ndarray
+    held: np.ndarray
     jacobian: np.ndarray
     covariance: np.ndarray
     weight: np.ndarray
@@ -133,7 +137,7 @@ class Identification:
 
     def combinations(self, largest: int = 4) -> list[str]:
         """The combinations of parameters, in widths of their ranges, that the moments do not determine."""
-        return [self.combination(j, largest) for j in range(self.rank, len(self.parameters))]
+        return [self.combination(j, largest) for j in range(self.rank, self.directions.shape[1])]
 
     def combination(self, j: int, largest: int = 4) -> str:
         """Right singular vector j in words, its `largest` entries first."""
@@ -145,7 +149,7 @@ class Identification:
 
     @property
     def learned(self) -> np.ndarray:
-        """Share of the posterior's precision along each direction `[k]` that comes from the data, the prior uniform over
+        """Share of the posterior's precision along each direction `[f]` that comes from the data, the prior uniform over
         the ranges (variance 1/12 in widths): $s^2 / (s^2 + 12)$."""
         return self.singular_values**2 / (self.singular_values**2 + 12.0)
 
@@ -201,11 +205,12 @@ class Identification:
             "sensitivity": (("parameter", "moment"), sensitivity, {"doc": "d estimate / d observed moment"}),
             "per_error": (
                 ("parameter", "moment"),
-                sensitivity * se / error[:, None],
-                {"units": "1", "doc": "standard errors of the estimate per standard error of the moment"},
+                np.divide(sensitivity * se, error[:, None], out=np.full_like(sensitivity, np.nan), where=error[:, None] > 0),
+                {"units": "1", "doc": "standard errors of the estimate per standard error of the moment; NaN where it is held"},
             ),
             "informativeness": (("parameter", "moment"), np.stack([*shares.values()], axis=1), {"units": "1"}),
             "estimate": ("parameter", self.theta),
+            "held": ("parameter", self.held, {"doc": "counts as known: at an end of its range"}),
             "standard_error": ("parameter", error),
             "estimate_covariance": (("parameter", "other"), self.estimate_covariance),
             "singular_value": ("direction", self.singular_values, {"units": "1"}),
@@ -215,7 +220,7 @@ class Identification:
         known = fields | fields_of(model.Outcomes)
         coords = {
             "parameter": list(self.parameters), "other": list(self.parameters), "moment": list(self.moments),
-            "direction": np.arange(len(self.parameters)),
+            "direction": np.arange(self.directions.shape[1]),
             "parameter_unit": ("parameter", [known[n].unit for n in self.parameters]),
         }  # fmt: skip
         record = provenance(
@@ -231,6 +236,7 @@ def identify(
     weight: Any = "optimal",
     *,
     tolerance: float = TOLERANCE,
+    held: Sequence[bool] | None = None,
 ) -> Identification:
     """What the moments of a calibration say about its parameters at one point.
 
@@ -240,6 +246,8 @@ def identify(
     - `weight`: of the estimator: `"optimal"` (inverse covariance of the observed moments), `"diagonal"`, `"identity"`, or a
       matrix `[m, m]`.
     - `tolerance`: singular values below this share of the largest count as zero.
+    - `held` [k]: parameters that count as known, as in the standard errors of `estimate`; default: those of `theta` at an end of
+      their range.
 
     **Returns** an `Identification`. Raises `InputError`, also where the model does not solve at `theta`.
     """
@@ -250,6 +258,8 @@ def identify(
         problems.append(f"theta must be {k} finite numbers ({', '.join(problem.names)}), not {theta!r}")
     if not 0 < tolerance < 1:
         problems.append(f"tolerance = {tolerance!r} must be a number between 0 and 1")
+    if held is not None and np.asarray(held).shape != (k,):
+        problems.append(f"held must be {k} truth values ({', '.join(problem.names)}), not {held!r}")
     covariance = np.asarray(problem.covariance, float)
     w, why = weight_matrix(weight, covariance)
     if problems + why:
@@ -258,21 +268,25 @@ def identify(
     if not (np.all(np.isfinite(moments)) and np.all(np.isfinite(jacobian))):
         message = f"the model does not solve at theta = {point.tolist()}, or has no slope there; choose another point"
         raise InputError([message], f"the identification of {problem.model.name}")
-    return from_jacobian(problem, point, jacobian, covariance, w, tolerance)
+    return from_jacobian(problem, point, jacobian, covariance, w, tolerance, held)
 
 
 def from_jacobian(
     problem: MomentProblem, theta: np.ndarray, jacobian: np.ndarray, covariance: np.ndarray, weight: np.ndarray,
-    tolerance: float,
+    tolerance: float, held: Sequence[bool] | None = None,
 ) -> Identification:  # fmt: skip
-    """The record of `identify` from a Jacobian `[m, k]`."""
-    width = np.asarray(problem.hi, float) - np.asarray(problem.lo, float)
-    k = len(width)
-    _, size, axes = np.linalg.svd(np.linalg.solve(np.linalg.cholesky(covariance), jacobian * width))
-    size = np.concatenate([size, np.zeros(k - len(size))])
-    rank = int(np.sum(size > tolerance * max(size[0], 1e-300)))
+    """The record of `identify` from a Jacobian `[m, k]`; `held` as there."""
+    lo, hi = np.asarray(problem.lo, float), np.asarray(problem.hi, float)
+    fixed = (theta <= lo) | (theta >= hi) if held is None else np.asarray(held, bool)
+    free, k = ~fixed, len(lo)
+    scaled = jacobian[:, free] * (hi - lo)[free]
+    _, size, axes = np.linalg.svd(np.linalg.solve(np.linalg.cholesky(covariance), scaled))
+    size = np.concatenate([size, np.zeros(scaled.shape[1] - len(size))])
+    rank = int(np.sum(size > tolerance * np.max(size, initial=1e-300)))
+    directions = np.zeros((k, scaled.shape[1]))
+    directions[free] = axes.T
     # (J'WJ)^+ J'W over the combinations that the moments determine, in widths of the ranges.
-    basis = axes.T[:, :rank] * width[:, None]
+    basis = directions[:, :rank] * (hi - lo)[:, None]
     inner = jacobian @ basis
     full = basis @ np.linalg.solve(inner.T @ weight @ inner, inner.T @ weight) if rank else np.zeros(jacobian.T.shape)
-    return Identification(problem, theta, jacobian, covariance, weight, size, axes.T, rank, tolerance, full)
+    return Identification(problem, theta, fixed, jacobian, covariance, weight, size, directions, rank, tolerance, full)
