@@ -40,7 +40,7 @@ PROBLEMS = {
 def measure(device: str) -> list[dict]:
     """Two rows a model: with a diagonal and with a dense mass matrix."""
     del device  # JAX computes on it
-    return [row for name in PROBLEMS for row in _rows(name)]
+    return [row(name, mass) for name in PROBLEMS for mass in ("diagonal", "dense")]
 
 
 def problem_of(name: str) -> MomentProblem:
@@ -99,32 +99,25 @@ def _timed(run: Callable[[int], dict[str, np.ndarray]], seed: int) -> tuple[floa
     return _ess(draws), wall, cpu, draws
 
 
-def _rows(name: str) -> list[dict]:
+def row(name: str, mass: str) -> dict:
+    """One model with one kind of mass matrix."""
     problem = problem_of(name)
+    chain = jax.jit(_chain_of(by_hand(problem), mass == "dense"))
 
-    def ours(mass: str) -> Callable[[int], dict[str, np.ndarray]]:
-        def run(seed: int) -> dict[str, np.ndarray]:
-            found = sample_posterior(problem, chains=CHAINS, draws=DRAWS, warmup=WARMUP, seed=seed, mass=mass)
-            return {n: found.draws[:, :, j] for j, n in enumerate(problem.names)}
+    def ours(seed: int) -> dict[str, np.ndarray]:
+        found = sample_posterior(problem, chains=CHAINS, draws=DRAWS, warmup=WARMUP, seed=seed, mass=mass)
+        return {n: found.draws[:, :, j] for j, n in enumerate(problem.names)}
 
-        return run
+    def peer(seed: int) -> dict[str, np.ndarray]:
+        keys = jax.random.split(jax.random.key(seed), CHAINS)
+        found = [jax.block_until_ready(chain(key, jnp.asarray(problem.observed))) for key in keys]
+        return {n: np.stack([np.asarray(x[n]) for x in found]) for n in problem.names}
 
-    def peer(dense: bool) -> Callable[[int], dict[str, np.ndarray]]:
-        chain = jax.jit(_chain_of(by_hand(problem), dense))
-
-        def run(seed: int) -> dict[str, np.ndarray]:
-            keys = jax.random.split(jax.random.key(seed), CHAINS)
-            found = [jax.block_until_ready(chain(key, jnp.asarray(problem.observed))) for key in keys]
-            return {n: np.stack([np.asarray(x[n]) for x in found]) for n in problem.names}
-
-        return run
-
-    ways = ("diagonal", "dense")
-    runs = {("ours", w): ours(w) for w in ways} | {("peer", w): peer(w == "dense") for w in ways}
+    runs = {"ours": ours, "peer": peer}
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         first = {n: _timed(run, 1000) for n, run in runs.items()}
-        # In turn, so that a slow minute of the machine hits all alike.
+        # In turn, so that a slow minute of the machine hits both alike.
         later = {n: [] for n in runs}
         for seed in range(REPEATS):
             for n, run in runs.items():
@@ -133,26 +126,22 @@ def _rows(name: str) -> list[dict]:
     rate_cpu = {n: median(e / cpu for e, _, cpu, _ in found) for n, found in later.items()}
     seconds = {n: median(wall for _, wall, _, _ in found) for n, found in later.items()}
     means = {n: np.array([np.mean(x) for x in found[0][3].values()]) for n, found in later.items()}
-    spread = np.array([np.std(x) for x in later["ours", "dense"][0][3].values()])
-    rows = []
-    for way in ways:
-        mine, other = ("ours", way), ("peer", way)
-        rows.append({
-            "work": f"posterior of {name}: {len(problem.names)} parameters, {len(problem.targets)} moments, {CHAINS} chains of {DRAWS}, "
-            f"{way} mass matrix",
-            "ours_s": seconds[mine],
-            "compile_s": first[mine][1] - seconds[mine],
-            "effective_a_second": rate[mine],
-            "effective_a_cpu_second": rate_cpu[mine],
-            "peer": "NumPyro by hand",
-            "peer_s": seconds[other],
-            "peer_compile_s": first[other][1] - seconds[other],
-            "peer_effective_a_second": rate[other],
-            "peer_effective_a_cpu_second": rate_cpu[other],
-            "ratio": rate[mine] / rate[other],
-            "ratio_cpu": rate_cpu[mine] / rate_cpu[other],
-            "means_apart_in_sd": float(np.max(np.abs(means[mine] - means[other]) / spread)),
-            "bar": BAR,
-            "bar_is": "at least",
-        })  # fmt: skip
-    return rows
+    spread = np.array([np.std(x) for x in later["ours"][0][3].values()])
+    return {
+        "work": f"posterior of {name}: {len(problem.names)} parameters, {len(problem.targets)} moments, {CHAINS} chains of {DRAWS}, "
+        f"{mass} mass matrix",
+        "ours_s": seconds["ours"],
+        "compile_s": first["ours"][1] - seconds["ours"],
+        "effective_a_second": rate["ours"],
+        "effective_a_cpu_second": rate_cpu["ours"],
+        "peer": "NumPyro by hand",
+        "peer_s": seconds["peer"],
+        "peer_compile_s": first["peer"][1] - seconds["peer"],
+        "peer_effective_a_second": rate["peer"],
+        "peer_effective_a_cpu_second": rate_cpu["peer"],
+        "ratio": rate["ours"] / rate["peer"],
+        "ratio_cpu": rate_cpu["ours"] / rate_cpu["peer"],
+        "means_apart_in_sd": float(np.max(np.abs(means["ours"] - means["peer"]) / spread)),
+        "bar": BAR,
+        "bar_is": "at least",
+    }
