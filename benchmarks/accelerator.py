@@ -1,6 +1,6 @@
 """A sweep of supply_shock that keeps only a tally, at any number of points: its rate, its memory, and its share of the limits.
 
-    python -m benchmarks --device gpu --only accelerator [--points 1000000000] [--budget 400]
+    python -m benchmarks --device gpu --only accelerator [--points 1000000000] [--budget 360]
 
 The rows of 10^9 points would fill 248 GB, more than the memory and most disks of a machine with a GPU. Each chunk is made,
 evaluated and added up; nothing of it stays.
@@ -35,8 +35,8 @@ from jaxecon.core.fields import fields_of
 # Axes of the prior box: those that the layer of equilibria reads first. More cost the host more than the device.
 MODEL, AXES = "supply_shock", ("beta", "eta", "alpha", "gamma", "q_A", "c_A", "kappa", "w_0")
 # Points and seconds of a plain run, by device.
-POINTS, BUDGET_S = {"cpu": 1 << 21, "gpu": 1_000_000_000}, {"cpu": 60.0, "gpu": 400.0}
-# Chunks that an accelerator's host makes and adds up side by side; a CPU is busy with the points themselves.
+POINTS, BUDGET_S = {"cpu": 1 << 21, "gpu": 1_000_000_000}, {"cpu": 60.0, "gpu": 360.0}
+# Chunks that an accelerator's host makes and adds up side by side; a CPU adds one up while it evaluates the next.
 WORKERS = 8
 
 
@@ -76,7 +76,7 @@ def summarize(study: Study, chunk: int, whole: int, budget_s: float = float("inf
     """The summary of a study of `whole` points or of its beginning; as many chunks of it as are begun within the budget."""
     model = load(MODEL)
     p, u = resolve(model, None, None, "float64")
-    workers = 1 if jax.default_backend() == "cpu" else min(WORKERS, os.cpu_count() or 1)
+    workers = 2 if jax.default_backend() == "cpu" else min(WORKERS, os.cpu_count() or 1)
 
     def work(columns: dict[str, np.ndarray]) -> Summary:
         vectors = np.stack(list(columns.values()), axis=1)
@@ -151,71 +151,99 @@ def sweep_row(points: int, budget_s: float) -> dict[str, Any]:
     return row
 
 
-def point_costs(points: int = WIDE) -> dict[str, float]:
-    """What a point of the box costs: operations and transcendental functions executed, passes of loops included, and bytes.
+def executed(points: int = WIDE) -> dict[str, float]:
+    """Operations and transcendental functions of a mean point of the box, passes of loops included; and operations where the
+    body of a loop counts once, as XLA counts."""
+    model = load(MODEL)
+    p, u = resolve(model, None, None, "float64")
+    with jax.enable_x64(True):
+        table = jnp.asarray(_table_of(points))
 
-    Bytes are an estimate: XLA's number for the compiled program, which counts a loop's body once, times the operations
-    executed per operation counted once. At the least, a point's numbers are read and its row is written.
+        def at(row: Any) -> Any:
+            return Response(model)(*_unravel(p, u, row))
+
+        counts = np.asarray(quick_jit(jax.vmap(counted(at), in_axes=1))(table)).mean(axis=0)
+        once = jax.jit(at).lower(table[:, 0]).cost_analysis()["flops"]
+    return {
+        "operations_per_point": float(counts[0]),
+        "transcendentals_per_point": float(counts[1]),
+        "operations_once": once,
+    }
+
+
+def traffic(passes: float) -> dict[str, float]:
+    """Bytes of a point: an estimate, and what any program moves, the numbers of the point and its row.
+
+    The estimate is XLA's for the compiled program, which counts the body of a loop once, times `passes`, the operations
+    executed per operation so counted.
     """
     model = load(MODEL)
     p, u = resolve(model, None, None, "float64")
-    response = Response(model)
-    columns = study_of(points).columns()
+    response, table = Response(model), _table_of(WIDE)
     with jax.enable_x64(True):
-        table = jnp.asarray(_table(p, u, tuple(columns), np.stack(list(columns.values()), axis=1)))
+        once = _wide_rows.compiled(response, p, u, table).cost_analysis()["bytes accessed"] / WIDE  # pyright: ignore
+    least = 8.0 * (len(table) + len(response.fields()) + 2)
+    return {"bytes_per_point": once * passes, "bytes_once": once, "bytes_at_least": least}
 
-        def at(row: Any) -> Any:
-            return response(*_unravel(p, u, row))
 
-        executed = np.asarray(quick_jit(jax.vmap(counted(at), in_axes=1))(table)).mean(axis=0)
-        once = jax.jit(at).lower(table[:, 0]).cost_analysis()
-        compiled = _wide_rows.compiled(response, p, u, table).cost_analysis()  # pyright: ignore
-    passes = executed[0] / once["flops"]
-    return {
-        "operations_per_point": float(executed[0]),
-        "transcendentals_per_point": float(executed[1]),
-        "operations_once": once["flops"],
-        "bytes_per_point": compiled["bytes accessed"] / points * passes,
-        "bytes_once": compiled["bytes accessed"] / points,
-        "bytes_at_least": 8.0 * (len(table) + len(response.fields()) + 2),
-    }
+def _table_of(points: int) -> np.ndarray:
+    """Numbers of parameters and policy at points of the study, [numbers, points]."""
+    p, u = resolve(load(MODEL), None, None, "float64")
+    columns = study_of(points).columns()
+    return _table(p, u, tuple(columns), np.stack(list(columns.values()), axis=1))
 
 
 def call_rate(chunk: int) -> float:
     """Points a second of one call of the compiled program whose table is on the device: the host feeds nothing."""
     model = load(MODEL)
     p, u = resolve(model, None, None, "float64")
-    columns = study_of(chunk).columns()
     with jax.enable_x64(True):
-        table = jax.device_put(_table(p, u, tuple(columns), np.stack(list(columns.values()), axis=1)))
+        table = jax.device_put(_table_of(chunk))
         return chunk / timed(lambda: _wide_rows(Response(model), p, u, table), repeats=3)[1]
 
 
 def limits_row(rate: float, chunk: int) -> dict[str, Any]:
-    """Shares of the arithmetic and the bandwidth limit at `rate` points a second, and of one call on the device."""
+    """Shares of the arithmetic and the bandwidth limit at `rate` points a second, and of one call on the device.
+
+    On a CPU the numbers of a call stay in its caches: only what any program moves counts as traffic of the memory.
+    """
+    cpu = jax.default_backend() == "cpu"
     most, measured = limits()
-    costs = point_costs()
-    took = costs["operations_per_point"], costs["transcendentals_per_point"], costs["bytes_per_point"]
-    alone = call_rate(WIDE if jax.default_backend() == "cpu" else chunk)
+    # On the CPU in any case: it compiles faster, and the counts are the same.
+    costs = _child("executed()", {"JAX_PLATFORMS": "cpu"})
+    costs |= traffic(costs["operations_per_point"] / costs["operations_once"])
+    moved = "bytes_at_least" if cpu else "bytes_per_point"
+    took = costs["operations_per_point"], costs["transcendentals_per_point"], costs[moved]
+    alone = call_rate(WIDE if cpu else chunk)
     call = most.shares(alone, *took)
     return {
         "work": f"share of the limits of {jax.devices()[0].device_kind}, {MODEL}",
         "points_per_s": rate,
         **most.shares(rate, *took),
         **costs,
+        "traffic": moved,
         "limits": {**dataclasses.asdict(most), **measured},
         "one_call_points_per_s": alone,
         "one_call_share_of_limit": call["share_of_limit"],
     }
 
 
+def _child(call: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
+    """What a function of this module returns in a process of its own."""
+    code = f"import json; from benchmarks import accelerator; print(json.dumps(accelerator.{call}))"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | (environment or {}),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(run.stdout.splitlines()[-1])
+
+
 def measure(device: str, points: int | None = None, budget_s: float | None = None) -> Iterator[dict]:
     """The sweep, in a process of its own whose memory is then known, and its share of the limits of the device."""
     points, budget_s = points or POINTS[device], budget_s or BUDGET_S[device]
-    code = (
-        f"import json; from benchmarks.accelerator import sweep_row; print(json.dumps(sweep_row({points}, {budget_s})))"
-    )
-    printed = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout
-    row = json.loads(printed.splitlines()[-1])
+    row = _child(f"sweep_row({points}, {budget_s})")
     yield row
     yield limits_row(row["points_per_s"], row["chunk"] // jax.local_device_count())

@@ -156,10 +156,13 @@ def test_the_accelerator_rows_on_a_cpu():
     assert (
         not part["complete"] and part["extrapolated_s"] > part["ours_s"] and "not measured" in part["extrapolated_is"]
     )
-    costs = accelerator.point_costs(64)
-    once = costs["operations_once"]
-    assert costs["operations_per_point"] > once, "loops run more than once"
-    assert costs["bytes_per_point"] > costs["bytes_at_least"]
+    costs = accelerator.executed(64)
+    passes = costs["operations_per_point"] / costs["operations_once"]
+    assert passes > 1 and costs["transcendentals_per_point"] > 0, "loops run more than once"
+    bytes_ = accelerator.traffic(passes)
+    assert bytes_["bytes_per_point"] == pytest.approx(passes * bytes_["bytes_once"])
+    assert bytes_["bytes_once"] > bytes_["bytes_at_least"] > 0
+    assert accelerator.call_rate(64) > 0
 
 
 @pytest.mark.slow
