@@ -201,8 +201,8 @@ def test_an_eigenvalue_of_the_flywheel_is_zero_where_its_equilibria_become_three
 
 @pytest.mark.slow
 def test_the_width_of_a_segment_of_the_supply_shock_is_zero_where_the_pattern_changes():
-    """Adopters whom the ceiling of AI does not bind are those from s_1 to q_A/a: their width by rising q_A against the branch and
-    against the assignment in plain Python."""
+    """Adopters whom the ceiling of AI does not bind are those from s_1 to q_A/a: their width by rising capacity against the branch
+    and against the assignment in plain Python."""
     model = load("supply_shock")
 
     def width(p, u):
@@ -210,21 +210,17 @@ def test_the_width_of_a_segment_of_the_supply_shock_is_zero_where_the_pattern_ch
         return jnp.where(eq.status == 0, p.q_A / p.a - eq.cutoffs.s_1, jnp.nan)
 
     what = condition(model, function=width, name="width of the adopters below the ceiling")
-    ds = threshold(what, "q_A", names=["k_A"], prior={"q_A": (0.4, 0.8)}, scan=16)
-    assert ds.sizes["root"] >= 1 and int(ds.kind[0]) == 0 and float(ds.residual[0]) < 1e-10
+    ds = threshold(what, "k_A", names=["n"], prior={"k_A": (1.5, 6.0)}, scan=8)
+    assert ds.sizes["root"] == 1 and int(ds.kind[0]) == 0 and float(ds.residual[0]) < 1e-10
     root = float(ds.value[0])
-    pooled = []
-    for q in (root - 1e-4, root + 1e-4):
-        p = model.params(q_A=q)
-        pooled.append(bool(evaluate(model, p).branches["POOLED"]))
-    assert pooled[0] != pooled[1]
-    base = {n: f.default for n, f in fields_of(model.Params).items()}
+    pooled = [bool(evaluate(model, model.params(k_A=root + step)).branches["POOLED"]) for step in (-1e-4, 1e-4)]
+    assert pooled == [False, True]
+    base = {name: f.default for name, f in fields_of(model.Params).items()}
 
-    def in_plain_python(q, k_A):
-        """The width there: q_A/a - s_1."""
-        found = peer.solve(base | {"q_A": q, "k_A": k_A})
-        return q / base["a"] - found["s_L"]
+    def in_plain_python(k_A, n):
+        found = peer.solve(base | {"k_A": k_A, "n": n})
+        return base["q_A"] / base["a"] - found["s_L"]
 
-    edges = {k: brentq(in_plain_python, root - 0.02, root + 0.02, args=(k,), xtol=1e-12) for k in (2.99, 3.0, 3.01)}
-    assert edges[3.0] == pytest.approx(root, abs=1e-7)
-    assert float(ds.gradient[0, 0]) == pytest.approx((edges[3.01] - edges[2.99]) / 0.02, rel=1e-3)
+    edge = {n: brentq(in_plain_python, root - 0.1, root + 0.1, args=(n,), xtol=1e-12) for n in (0.499, 0.5, 0.501)}
+    assert edge[0.5] == pytest.approx(root, abs=1e-6)
+    assert float(ds.gradient[0, 0]) == pytest.approx((edge[0.501] - edge[0.499]) / 0.002, rel=1e-2)

@@ -75,10 +75,10 @@ def multiplicity(args: argparse.Namespace) -> Result:
             m, axes, params=p, policy=u, starts=args.starts, roots=args.roots, apart=args.apart, seed=args.seed,
             progress=progress,
         )  # fmt: skip
-    notes = [f"cells by number of equilibria: {ds.attrs['by_count']}"]
+    title = "equilibria that the starts reach" if m.system is None else m.system.doc
+    notes = [title, f"cells by number of equilibria: {ds.attrs['by_count']}"]
     if ds.attrs["full"]:
         notes.append(f"{ds.attrs['full']} cells hold as many as they can; there may be more")
-    title = "equilibria that the starts reach" if m.system is None else m.system.doc
     shown = ds[["count", "reached" if m.system is None else "stable"]]
     return result_of(m, title, ds, [*axes, "root"], notes, shown=shown)
 

@@ -66,7 +66,7 @@ class RentsPeer:
         return rents_peer._gaps([S, self.rho(S)], self.p, self.u, *self.c)[0]
 
     def roots(self):
-        grid = np.concatenate([np.linspace(1e-3, 0.98, 120), 1 - np.geomspace(0.019, 1e-9, 60)])
+        grid = np.concatenate([np.linspace(1e-3, 0.98, 120), 1 - np.geomspace(0.019, 1e-15, 80)])
         values = np.array([self.gap(S) for S in grid])
         change = np.flatnonzero(np.sign(values[1:]) != np.sign(values[:-1]))
         return np.array([brentq(self.gap, grid[k], grid[k + 1], xtol=1e-14) for k in change])
