@@ -1,6 +1,10 @@
 """Maps of the number and stability of equilibria: a pitchfork, a fold, a saddle, and a model with starts."""
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -87,6 +91,50 @@ def test_the_models_starts_count_too():
     assert np.isnan(ds.square[0, 0, 1:]).all() and np.all(ds.reached == 3)
     with pytest.raises(InputError, match="neither a system nor starts"):
         multiplicity(BASE, {"r": [0.5]})
+
+
+def test_a_model_may_bring_its_system():
+    """It is taken by default, before starts; what its functions share is computed once a point; restricted cells have none."""
+    both = dataclasses.replace(
+        WITH_STARTS,
+        system=System(lambda x, q, u: q - x**2, {"x": (-2.0, 2.0)}, given=lambda p, u: p.r, doc="roots of r"),
+        constraints=lambda p: {"h < .3": 0.3 - p.h},
+    )
+    ds = multiplicity(both, {"r": [-0.5, 0.25], "h": [0.0, 0.4]})
+    np.testing.assert_array_equal(ds["count"], [[0, 0], [2, 0]])
+    np.testing.assert_allclose(ds.x[1, 0, :2], [-0.5, 0.5], rtol=1e-10)
+    assert list(ds.stable[1].values) == [1, 0] and ds.attrs["system"] == "roots of r"
+    assert list(multiplicity(dataclasses.replace(both, system=None), {"r": [0.5], "h": [0.0, 0.4]})["count"][0]) == [
+        3,
+        0,
+    ]
+
+
+SPREAD = """
+import sys
+import jax
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from test_analysis_multiplicity import AXES, BASE, SYSTEM, WITH_STARTS, multiplicity
+assert jax.local_device_count() == 2
+found = multiplicity(BASE, AXES, SYSTEM)
+by_starts = multiplicity(WITH_STARTS, AXES)
+np.savez(sys.argv[2], **{n: found[n].values for n in ("count", "stable", "x", "leading")}, starts=by_starts.welfare.values)
+"""
+AXES = {"r": (-1.0, 1.0, 24), "h": (-0.4, 0.4, 12)}
+
+
+@pytest.mark.slow
+def test_a_map_is_the_same_on_two_devices(tmp_path):
+    """288 cells: several groups a device, of the system and of the starts."""
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    words = [sys.executable, "-c", SPREAD, str(Path(__file__).parent), str(tmp_path / "two.npz")]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stderr
+    two, one = np.load(tmp_path / "two.npz"), multiplicity(BASE, AXES, SYSTEM)
+    for name in ("count", "stable", "x", "leading"):
+        np.testing.assert_allclose(two[name], one[name].values, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(two["starts"], multiplicity(WITH_STARTS, AXES).welfare.values, rtol=1e-12, atol=1e-14)
 
 
 def gradient(x, p, u):

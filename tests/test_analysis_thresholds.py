@@ -1,17 +1,22 @@
 """Boundaries of conditions: roots, gradients, curves and distances against closed forms, differences and brute force."""
 
 import dataclasses
+import importlib
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from functions import HILLS, ISHIGAMI, SOBOL_G
 from pigou import MODEL
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 
-from jaxecon import InputError
+from benchmarks.peers import supply_shock as peer
+from jaxecon import InputError, evaluate, load
 from jaxecon.analysis.conditions import condition
+from jaxecon.analysis.multiplicity import multiplicity
 from jaxecon.analysis.nearest import distance_to_threshold, project
 from jaxecon.analysis.thresholds import threshold, threshold_curve
+from jaxecon.core.fields import fields_of
 
 # Optimal tax d (a - c)/(b + d) = 3.2 (claim P2).
 P2 = condition(MODEL, claim="P2")
@@ -168,3 +173,54 @@ def test_every_problem_is_named():
     assert len(error.value.problems) == 2
     with pytest.raises(InputError, match="samples"):
         distance_to_threshold(P2, samples=0)
+
+
+# Conditions of shipped models that are no outcome ----------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_an_eigenvalue_of_the_flywheel_is_zero_where_its_equilibria_become_three():
+    """The autodiff eigenvalue of symmetric data against (1.9) and its derivatives, and against the map of equilibria."""
+    model = load("intelligence_capital")
+    bifurcation = importlib.import_module("jaxecon.models.intelligence_capital.bifurcation")
+    flywheel = importlib.import_module("jaxecon.models.intelligence_capital.flywheel")
+
+    def eigenvalue(p, u):
+        return bifurcation.symmetric_growth(flywheel.Where(p, u, model.equilibrium(p, u).industry), p.Omega)
+
+    what = condition(model, function=eigenvalue, name="antisymmetric eigenvalue")
+    ds = threshold(what, "Omega", names=["theta", "gamma"], prior={"Omega": (1.1, 2.0)}, scan=8)
+    eps = 2 / 3
+    assert float(ds.value[0]) == pytest.approx(1.5, rel=1e-9) and ds.sizes["root"] == 1
+    # Omega* = 1/(theta eps_D - 1), and eps_D is proportional to gamma.
+    np.testing.assert_allclose(ds.gradient[0], [-eps * 1.5**2, -2.5 * eps / 1.3 * 1.5**2], rtol=1e-8)
+    star = float(ds.value[0])
+    cells = multiplicity(model, {"Omega": [0.999 * star, 1.001 * star]})
+    assert list(cells["count"].values) == [1, 3] and list(cells.stable.values) == [1, 2]
+
+
+@pytest.mark.slow
+def test_the_width_of_a_segment_of_the_supply_shock_is_zero_where_the_pattern_changes():
+    """Adopters whom the ceiling of AI does not bind are those from s_1 to q_A/a: their width by rising capacity against the branch
+    and against the assignment in plain Python."""
+    model = load("supply_shock")
+
+    def width(p, u):
+        eq = model.equilibrium(p, u)
+        return jnp.where(eq.status == 0, p.q_A / p.a - eq.cutoffs.s_1, jnp.nan)
+
+    what = condition(model, function=width, name="width of the adopters below the ceiling")
+    ds = threshold(what, "k_A", names=["n"], prior={"k_A": (1.5, 6.0)}, scan=8)
+    assert ds.sizes["root"] == 1 and int(ds.kind[0]) == 0 and float(ds.residual[0]) < 1e-10
+    root = float(ds.value[0])
+    pooled = [bool(evaluate(model, model.params(k_A=root + step)).branches["POOLED"]) for step in (-1e-4, 1e-4)]
+    assert pooled == [False, True]
+    base = {name: f.default for name, f in fields_of(model.Params).items()}
+
+    def in_plain_python(k_A, n):
+        found = peer.solve(base | {"k_A": k_A, "n": n})
+        return base["q_A"] / base["a"] - found["s_L"]
+
+    edge = {n: brentq(in_plain_python, root - 0.1, root + 0.1, args=(n,), xtol=1e-12) for n in (0.499, 0.5, 0.501)}
+    assert edge[0.5] == pytest.approx(root, abs=1e-6)
+    assert float(ds.gradient[0, 0]) == pytest.approx((edge[0.501] - edge[0.499]) / 0.002, rel=1e-2)

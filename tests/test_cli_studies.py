@@ -1,14 +1,18 @@
 """The commands on policy, boundaries and scenarios: what they say on the model of the tests, whose answers are closed forms."""
 
 import csv
+import dataclasses
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from pigou import MODEL, optimal_tax
 
 from jaxecon.cli import boundaries, commands, main, policy
 from jaxecon.cli.studies import EXAMPLES
+from jaxecon.core.systems import System
 
 TAX = 8.0 / 3.0
 
@@ -100,6 +104,25 @@ def test_boundaries(capsys):
     assert found["nearest"] == pytest.approx([8.0]) and got["provenance"]["verdict"] == "FOUND"
 
 
+def test_multiplicity(capsys, monkeypatch):
+    """A model's system is taken, with stability, else its starts."""
+    system = System(lambda x, p, u: p.a - x**2, {"q": (-4.0, 4.0)}, doc="roots of a")
+    whole = dataclasses.replace(MODEL, system=system, starts=lambda p, u: _twice(MODEL.equilibrium(p, u)))
+    monkeypatch.setattr(boundaries, "load", lambda name: whole)
+    got, found = run_json(capsys, "multiplicity pigou a=4,9 --starts 8 --roots 3")
+    assert found["count"] == [2, 2] and found["stable"] == [1, 1] and got["provenance"]["system"] == "roots of a"
+    assert np.ravel([row[:2] for row in found["q"]]) == pytest.approx([-2, 2, -3, 3])
+    out, _ = run(capsys, "multiplicity pigou a=4,9 --roots 2")
+    assert "roots of a" in out and "2 cells hold as many as they can" in out
+    monkeypatch.setattr(boundaries, "load", lambda name: dataclasses.replace(whole, system=None))
+    _, found = run_json(capsys, "multiplicity pigou a=4,9")
+    assert found["count"] == [1, 1] and found["reached"] == [2, 2]
+
+
+def _twice(eq):
+    return jax.tree.map(lambda x: jnp.stack([x, x]), eq)
+
+
 def test_discover_reads_a_sweep(capsys, tmp_path):
     store = tmp_path / "s.zarr"
     run(capsys, f"sweep pigou a=4:12:20 c=1:4:20 -o {store}")
@@ -137,8 +160,6 @@ def test_sensitivity_of_a_series_over_time(capsys, tmp_path):
 
 
 def test_a_second_try_is_counted(capsys, monkeypatch):
-    import dataclasses
-
     from pigou import NO_TRADE
 
     asks = dataclasses.replace(MODEL, retried=(NO_TRADE,))
@@ -169,6 +190,7 @@ WRONG = [
     ("curve pigou --of price --x a --y q", "'q'"),
     ("distance pigou --of price --level high", "--level"),
     ("multiplicity pigou a=1:2", "not an axis"),
+    ("multiplicity pigou a=1:2:3 --starts none", "--starts"),
     ("discover pigou no.zarr --target price<1", "no.zarr"),
     ("discover pigou no.zarr --target price~1", "comparison"),
     ("discover pigou no.zarr --target joy<1", "joy"),

@@ -178,7 +178,9 @@ class _Task:
         parts, n = [], len(self.points)
         for _, first, last in chunks_of(n, CHUNK):
 
-            def cells_of(start: int, stop: int, put: Callable[[Any], Any], first: int = first) -> tuple[np.ndarray, ...]:
+            def cells_of(
+                start: int, stop: int, put: Callable[[Any], Any], first: int = first
+            ) -> tuple[np.ndarray, ...]:
                 with precision_of(self.p):
                     points = jnp.asarray(padded(self.points[first + start : first + stop], size))
                     found = run(*put((self.p, self.u, points)))

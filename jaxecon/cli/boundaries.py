@@ -71,10 +71,16 @@ def multiplicity(args: argparse.Namespace) -> Result:
     p, u = read_point(m, args)
     axes = parse_axes(m, args.axes, "grid")
     with progress_bar(f"multiplicity {m.name}") as progress:
-        ds = run(m, axes, params=p, policy=u, apart=args.apart, seed=args.seed, progress=progress)
-    notes = [f"cells by number of equilibria: {ds.attrs['by_count']}"]
-    shown = ds[["count", "reached"]]
-    return result_of(m, "equilibria that the starts reach", ds, [*axes, "root"], notes, shown=shown)
+        ds = run(
+            m, axes, params=p, policy=u, starts=args.starts, roots=args.roots, apart=args.apart, seed=args.seed,
+            progress=progress,
+        )  # fmt: skip
+    title = "equilibria that the starts reach" if m.system is None else m.system.doc
+    notes = [title, f"cells by number of equilibria: {ds.attrs['by_count']}"]
+    if ds.attrs["full"]:
+        notes.append(f"{ds.attrs['full']} cells hold as many as they can; there may be more")
+    shown = ds[["count", "reached" if m.system is None else "stable"]]
+    return result_of(m, title, ds, [*axes, "root"], notes, shown=shown)
 
 
 def discover(args: argparse.Namespace) -> Result:

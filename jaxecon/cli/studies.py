@@ -20,7 +20,7 @@ EXAMPLES = {
     "threshold": "jaxecon threshold rent_seeking --of transparency --level 0.998 --along A",
     "curve": "jaxecon curve rent_seeking --of transparency --level 0.998 --x A --y b",
     "distance": "jaxecon distance rent_seeking --of transparency --level 0.998 --moving A,b",
-    "multiplicity": "jaxecon multiplicity supply_shock beta=0.05:0.2:8",
+    "multiplicity": "jaxecon multiplicity intelligence_capital Omega=1:2:6 -p N=3",
     "discover": "jaxecon discover information_pollution study.zarr --target 'welfare<0'",
     "export": "jaxecon export supply_shock -o problem.json",
 }
@@ -140,10 +140,18 @@ def add(command: Command, point: Group, spread: Group) -> None:
     distance.add_argument("--samples", type=count, default=256, metavar="N")
     distance.add_argument("--starts", type=count, default=4)
 
-    several = command("multiplicity", "How many equilibria the model's own starts find, over named axes.", "one")
+    several = command(
+        "multiplicity",
+        "How many equilibria, and stable ones, over named axes; of a model's system, or its starts.",
+        "one",
+    )
     point(several)
     several.add_argument("axes", nargs="+", metavar="NAME=LO:HI:N", help="also NAME=a,b,c")
-    several.add_argument("--apart", type=number(0.0), default=1e-6, help="relative gap of outcomes that counts")
+    several.add_argument("--starts", type=count, metavar="N", help="of Newton, in a system; default: the model's")
+    several.add_argument("--roots", type=count, default=8, metavar="N", help="the most roots of a system in a cell")
+    several.add_argument(
+        "--apart", type=number(0.0), default=1e-6, help="relative gap of outcomes that counts, of starts"
+    )
 
     discover = command("discover", "Boxes of inputs in which the cells of a sweep are of interest.", "one")
     discover.add_argument("store", metavar="STUDY.zarr", help="a store that sweep wrote")
