@@ -117,7 +117,8 @@ def sweep(
       or version is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` with labels.
     - `retry`: try cells again whose solver failed (`Model.retried`), from other starts and solved neighbors; a bounded
       effort for each such cell, and none for others. `jaxecon.analysis.retries` says how.
-    - `progress(done, total, info)`: called after each chunk; `info`: failed cells, points computed per second, resumed.
+    - `progress(done, total, info)`: called after each chunk; `info`: `solved`, the share of the cells so far; `failed` cells;
+      points computed `per s` and the seconds `left` at that rate (NaN until one is computed), of this process; `resumed`.
 
     All local devices take part. Under `jax.distributed` every process calls `sweep` with the same store and takes its share
     of the chunks.
@@ -162,23 +163,34 @@ def sweep(
         }  # fmt: skip
         sink = _sink(Path(store), definition, record, model, study, size, resume)
     rows = None if sink else np.empty((len(chosen) + 2, study.size), precision)
-    tally, computed, start_time = Tally(), 0, time.perf_counter()
+    tally, computed, begin = Tally(), 0, time.perf_counter()
     chunks = -(-study.size // size)
     finished, own = sink.is_done() if sink else np.zeros(chunks, bool), mine(chunks)
+    to_do = sum(min(size, study.size - k * size) for k in np.flatnonzero(own & ~finished).tolist())
 
     def keep(
         number: int, start: int, stop: int, block: np.ndarray, part: Tally, inputs: np.ndarray | None, resumed: bool
     ) -> None:
-        nonlocal computed
+        nonlocal computed, begin
         if sink and not resumed:
             sink.write(number, block, part, inputs)
         elif rows is not None:
             rows[:, start:stop] = block
         tally.add(part)
-        computed += 0 if resumed else stop - start
+        now = time.perf_counter()
+        if not resumed:
+            computed += stop - start
+        elif not computed:
+            begin = now  # reading what is there says nothing about the rate
         if progress is not None:
-            rate = computed / (time.perf_counter() - start_time)
-            progress(stop, study.size, {"failed": tally.failed, "per s": rate, "resumed": resumed})
+            rate = computed / max(now - begin, 1e-9)
+            left = (to_do - computed) / rate if computed else float("nan")
+            solved = tally.counts[SOLVED] / tally.counts.total()
+            progress(
+                stop,
+                study.size,
+                {"solved": solved, "failed": tally.failed, "per s": rate, "left": left, "resumed": resumed},
+            )
 
     def run() -> None:
         # One chunk is written while the next one is computed.
