@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 
 import jax
-import numpy as np
 import pytest
-import xarray as xr
 import zarr
 from pigou import MODEL, NO_TRADE
 
@@ -187,18 +185,6 @@ def test_another_failure_of_the_device_is_not_called_memory(tmp_path, monkeypatc
     monkeypatch.setattr(sweeps, "evaluate_rows", fail)
     with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
         sweep(MODEL, {"a": (4.0, 10.0, 64)}, store=tmp_path / "s.zarr")
-
-
-def test_a_large_store_is_opened_lazily(tmp_path, monkeypatch):
-    axes = {"a": (1.0, 10.0, 40), "tax": (0.0, 2.0, 5)}
-    small = sweep(MODEL, axes, chunk=64)
-    monkeypatch.setattr("jaxecon.analysis.sweep.IN_MEMORY", 1000)
-    lazy = sweep(MODEL, axes, store=tmp_path / "s.zarr", chunk=64)
-    assert lazy.welfare.dims == ("point",) and not lazy.welfare.variable._in_memory
-    np.testing.assert_array_equal(lazy.welfare.values, small.welfare.values.ravel())
-    assert lazy.welfare.attrs == small.welfare.attrs and lazy.attrs["failed"] == small.attrs["failed"]
-    plain = xr.open_zarr(tmp_path / "s.zarr", consolidated=False, chunks=None)["rows"]
-    assert plain.dims == ("row", "point") and plain.attrs["row"][-1] == "status"
 
 
 def test_a_resumed_sweep_keeps_its_chunks(tmp_path):

@@ -5,7 +5,7 @@ The plain parts need no other package; those that do load it when they are calle
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ from jaxecon.core.fields import fields_of
 from jaxecon.core.model import SOLVED, Model, evaluate_pure
 from jaxecon.core.optional import optional_module
 
+# Rows of a table written at once, where the dataset does not say.
+ROWS = 1 << 16
 Prior = Mapping[str, tuple[float, float]]
 
 
@@ -246,23 +248,47 @@ def policy_problem(
 def to_pandas(dataset: xr.Dataset) -> Any:
     """One row a cell, one column a coordinate or variable; `frame.attrs` has the dataset's and `units` by column."""
     frame = dataset.to_dataframe().reset_index()
+    if dataset.attrs.get("design") == "grid" and tuple(dataset.dims) == ("point",):
+        # A large grid, opened point by point: as a small one.
+        frame = frame[[str(n) for n in (*dataset.coords, *dataset.data_vars) if n != "point"]]
     units = {str(n): str(v.attrs["units"]) for n, v in dataset.variables.items() if "units" in v.attrs}
     frame.attrs = {**dataset.attrs, "units": units}
     return frame
 
 
+def _parts(dataset: xr.Dataset) -> Iterator[xr.Dataset]:
+    """A dataset along one dimension chunk by chunk, any other whole."""
+    if len(dataset.dims) != 1:
+        yield dataset
+        return
+    ((dim, n),) = dataset.sizes.items()
+    step = int(dataset.attrs.get("chunk", ROWS))
+    for start in range(0, max(n, 1), step):
+        part = dataset.isel({dim: slice(start, start + step)})
+        yield part if dim in dataset.coords else part.assign_coords({dim: np.arange(start, min(start + step, n))})
+
+
 def to_parquet(dataset: xr.Dataset, path: str | Path) -> Path:
-    """Write `to_pandas` as Parquet; attributes of every column and of the dataset are in its schema, as JSON under `jaxecon`."""
+    """Write `to_pandas` as Parquet, a lazily opened sweep in constant memory; attributes of every column and of the dataset
+    are in its schema, as JSON under `jaxecon`."""
     arrow = optional_module("pyarrow", "pyarrow", "tables", "to_parquet")
     parquet = optional_module("pyarrow.parquet", "pyarrow", "tables", "to_parquet")
-    frame = to_pandas(dataset)
-    about = {
-        "attributes": dataset.attrs,
-        "columns": {str(n): dict(v.attrs) for n, v in dataset.variables.items() if str(n) in frame.columns},
-    }
-    frame.attrs = {}
-    table = arrow.Table.from_pandas(frame, preserve_index=False)
-    text = json.dumps(about, default=lambda x: x.item() if np.ndim(x) == 0 else np.asarray(x).tolist())
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"jaxecon": text.encode()})
-    parquet.write_table(table, path)
+    writer = None
+    try:
+        for part in _parts(dataset):
+            frame = to_pandas(part)
+            frame.attrs = {}
+            if writer is None:
+                columns = {str(n): dict(v.attrs) for n, v in dataset.variables.items() if str(n) in frame.columns}
+                text = json.dumps(
+                    {"attributes": dataset.attrs, "columns": columns},
+                    default=lambda x: x.item() if np.ndim(x) == 0 else np.asarray(x).tolist(),
+                )
+                schema = arrow.Schema.from_pandas(frame, preserve_index=False)
+                schema = schema.with_metadata({**(schema.metadata or {}), b"jaxecon": text.encode()})
+                writer = parquet.ParquetWriter(path, schema)
+            writer.write_table(arrow.Table.from_pandas(frame, schema=writer.schema, preserve_index=False))
+    finally:
+        if writer is not None:
+            writer.close()
     return Path(path)

@@ -1,8 +1,6 @@
 """Outcomes over named axes: a grid, paired values, or a quasi-random design; in memory, or streamed to disk."""
 
-import collections
 import dataclasses
-import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,52 +14,22 @@ import xarray as xr
 from jaxecon.analysis.batch import CHUNK, MANY, Response, evaluate_rows, points_at_once
 from jaxecon.analysis.designs import Progress, count_problems, inputs_of, outcome_names, resolve
 from jaxecon.analysis.hosts import agreed, groups_of, meet, mine
+from jaxecon.analysis.labelled import in_memory, open_sweep
 from jaxecon.analysis.retries import Retries
 from jaxecon.analysis.store import (
     StoreError,
     SweepStore,
     create_store,
     open_store,
-    read_axes,
     resume_store,
     source_hash,
     versions,
 )
 from jaxecon.analysis.study import Study, plan
+from jaxecon.analysis.tally import Tally
 from jaxecon.core.errors import InputError
 from jaxecon.core.model import SOLVED, Model
-from jaxecon.core.results import as_attributes, field_attributes, provenance, settings, status_attributes
-
-# Bytes of results from which a sweep on disk is opened lazily instead of being read.
-IN_MEMORY = 1 << 28
-
-
-@dataclasses.dataclass
-class Tally:
-    """What is known of the cells so far: how many have which status, the largest residual of the solved ones, and how many
-    were tried again and rescued."""
-
-    counts: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
-    residual: float = float("nan")
-    retried: int = 0
-    rescued: int = 0
-
-    def add(self, residual: np.ndarray, status: np.ndarray, tries: tuple[int, int]) -> None:
-        self.retried, self.rescued = self.retried + tries[0], self.rescued + tries[1]
-        codes, counts = np.unique(np.asarray(status).astype(int), return_counts=True)
-        self.counts.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
-        self.residual = float(np.fmax(self.residual, np.max(residual[status == SOLVED], initial=-np.inf)))
-
-    @property
-    def failed(self) -> int:
-        return self.counts.total() - self.counts[SOLVED]
-
-    def attributes(self, model: Model) -> dict[str, Any]:
-        """Cells, solved cells, the failures by reason, the second tries, and the largest residual of the solved cells."""
-        failed = {model.reason(c)[0]: n for c, n in sorted(self.counts.items()) if c != SOLVED and n}
-        counts = {"cells": self.counts.total(), "solved": self.counts[SOLVED], "failed": json.dumps(failed)}
-        counts |= {"retried": self.retried, "rescued": self.rescued}
-        return counts | {"largest_residual": self.residual if self.counts[SOLVED] else float("nan")}
+from jaxecon.core.results import provenance, settings
 
 
 def _evaluate_chunk(
@@ -149,7 +117,8 @@ def sweep(
       or version is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` with labels.
     - `retry`: try cells again whose solver failed (`Model.retried`), from other starts and solved neighbors; a bounded
       effort for each such cell, and none for others. `jaxecon.analysis.retries` says how.
-    - `progress(done, total, info)`: called after each chunk; `info`: failed cells, points computed per second, resumed.
+    - `progress(done, total, info)`: called after each chunk; `info`: `solved`, the share of the cells so far; `failed` cells;
+      points computed `per s` and the seconds `left` at that rate (NaN until one is computed), of this process; `resumed`.
 
     All local devices take part. Under `jax.distributed` every process calls `sweep` with the same store and takes its share
     of the chunks.
@@ -192,38 +161,55 @@ def sweep(
             "axes": study.describe(), "points": study.size, "outcomes": list(chosen),
             "params": settings(p), "policy": settings(u), "source": source_hash(model), "retry": retry, **versions(),
         }  # fmt: skip
-        sink = _sink(Path(store), definition, record, study, (len(chosen) + 2, study.size), size, resume, precision)
+        sink = _sink(Path(store), definition, record, model, study, size, resume)
     rows = None if sink else np.empty((len(chosen) + 2, study.size), precision)
-    tally, computed, start_time = Tally(), 0, time.perf_counter()
+    tally, computed, begin = Tally(), 0, time.perf_counter()
     chunks = -(-study.size // size)
     finished, own = sink.is_done() if sink else np.zeros(chunks, bool), mine(chunks)
+    to_do = sum(min(size, study.size - k * size) for k in np.flatnonzero(own & ~finished).tolist())
 
-    def keep(number: int, start: int, stop: int, block: np.ndarray, tries: tuple[int, int], resumed: bool) -> None:
-        nonlocal computed
+    def keep(
+        number: int, start: int, stop: int, block: np.ndarray, part: Tally, inputs: np.ndarray | None, resumed: bool
+    ) -> None:
+        nonlocal computed, begin
         if sink and not resumed:
-            sink.write(number, block, tries)
+            sink.write(number, block, part, inputs)
         elif rows is not None:
             rows[:, start:stop] = block
-        tally.add(block[-2], block[-1], tries)
-        computed += 0 if resumed else stop - start
+        tally.add(part)
+        now = time.perf_counter()
+        if not resumed:
+            computed += stop - start
+        elif not computed:
+            begin = now  # reading what is there says nothing about the rate
         if progress is not None:
-            rate = computed / (time.perf_counter() - start_time)
-            progress(stop, study.size, {"failed": tally.failed, "per s": rate, "resumed": resumed})
+            rate = computed / max(now - begin, 1e-9)
+            left = (to_do - computed) / rate if computed else float("nan")
+            solved = tally.counts[SOLVED] / tally.counts.total()
+            progress(
+                stop,
+                study.size,
+                {"solved": solved, "failed": tally.failed, "per s": rate, "left": left, "resumed": resumed},
+            )
 
     def run() -> None:
         # One chunk is written while the next one is computed.
         with jax.enable_x64(precision == "float64"), ThreadPoolExecutor(1) as writer:
             pending: Future[None] | None = None
             for number, start, stop, columns in study.chunks(size, finished | ~own):
+                inputs = None
                 if columns is not None:
                     block, tries = _evaluate_chunk(model, p, u, columns, study, at_once, chosen, retry)
+                    part = Tally.of(block, tries)
+                    if sink and design == "sobol":
+                        inputs = np.stack(list(columns.values()))
                 elif sink and own[number]:
-                    block, tries = sink.chunk(number), sink.tries_of(number)
+                    block, part = sink.chunk(number), sink.tally_of(number)
                 else:
                     continue
                 if pending is not None:
                     pending.result()
-                pending = writer.submit(keep, number, start, stop, block, tries, columns is None)
+                pending = writer.submit(keep, number, start, stop, block, part, inputs, columns is None)
             if pending is not None:
                 pending.result()
 
@@ -237,10 +223,13 @@ def sweep(
             "Go on with resume=True (--resume) and a smaller chunk (chunk=, --chunk), or start another store with "
             "precision='float32' (--x32)"
         ) from error
-    if sink is None:
-        return _dataset(model, study, chosen, rows, record | tally.attributes(model), tuple(tally.counts))
+    if rows is not None:
+        grid = design == "grid"
+        columns = study.axes if grid else study.columns()
+        return in_memory(model, chosen, study.shape if grid else None, columns, rows, record, tally)
+    assert sink is not None
     meet("sweep done")
-    return open_sweep(model, sink.path, tally=tally if jax.process_count() == 1 else None)
+    return open_sweep(model, sink.path)
 
 
 def _chunk_of(response: Response, p: Any, u: Any, study: Study) -> int:
@@ -251,80 +240,16 @@ def _chunk_of(response: Response, p: Any, u: Any, study: Study) -> int:
 
 
 def _sink(
-    path: Path, definition: dict[str, Any], about: dict[str, Any], study: Study, shape: tuple[int, int], size: int,
-    resume: bool, precision: str,
+    path: Path, definition: dict[str, Any], about: dict[str, Any], model: Model, study: Study, size: int, resume: bool
 ) -> SweepStore:  # fmt: skip
     """The store of the study: a new one, made by the first process, or one to go on with."""
     there = path.exists()
     meet("store looked for")
     if there and resume:
-        return resume_store(path, definition, size)
+        return resume_store(path, definition)
     if jax.process_index() == 0:
-        made = create_store(path, definition, about, study.axes, shape, size, precision)
+        made = create_store(path, definition, about, model, study, size)
         meet("store made")
         return made
     meet("store made")
-    return resume_store(path, definition, size)
-
-
-def _dataset(
-    model: Model, study: Study, outcomes: tuple[str, ...], rows: Any, attributes: dict[str, Any], codes: tuple[int, ...]
-) -> xr.Dataset:
-    """Labelled rows `[row, point]`; grids in the shape of their axes."""
-    grid = study.design == "grid"
-    dims = tuple(study.axes) if grid else ("point",)
-    known = model.fields
-    status = rows[-1].reshape(study.shape).astype(np.int32)
-    variables = _variables(model, outcomes, dims, [x.reshape(study.shape) for x in rows[:-1]], status, codes)
-    columns = study.axes if grid else study.columns()
-    coords = {n: ((n,) if grid else ("point",), columns[n], field_attributes(known[n])) for n in study.axes}
-    dataset = xr.Dataset(variables, coords=coords)
-    dataset.attrs = as_attributes(attributes)
-    return dataset
-
-
-def _variables(
-    model: Model,
-    outcomes: tuple[str, ...],
-    dims: tuple[str, ...],
-    rows: Sequence[Any],
-    status: Any,
-    codes: tuple[int, ...],
-) -> dict[str, Any]:
-    known = model.fields
-    residual = {"units": "1", "long_name": "largest residual", "doc": "largest unit-free residual of an identity"}
-    found: dict[str, Any] = {n: (dims, rows[i], field_attributes(known[n])) for i, n in enumerate(outcomes)}
-    found["max_residual"] = (dims, rows[-1], residual)
-    found["status"] = (dims, status, status_attributes(model, codes))
-    return found
-
-
-def open_sweep(model: Model, store: str | Path, *, tally: Tally | None = None) -> xr.Dataset:
-    """The dataset of a store that `sweep` wrote; chunks not yet computed are NaN with status -1.
-
-    A store of more than 256 MB is opened lazily along `point`. `tally`: the counts of the cells, read from the store if
-    they are not given. Raises `InputError` if it holds no sweep of the model, `StoreError` if a chunk is damaged.
-    """
-    sink, manifest = open_store(Path(store))
-    made = manifest["study"]
-    if made["model"] != model.name:
-        raise InputError([f"{store} holds a sweep of {made['model']!r}, not of {model.name!r}"], "the store")
-    study = Study(made["design"], read_axes(sink.path, list(made["axes"])), made["points"], made["seed"])
-    if tally is None:
-        tally = Tally()
-        for cells in sink.statuses():
-            tally.add(*cells)
-    names, codes = tuple(made["outcomes"]), tuple(tally.counts)
-    attributes = manifest["about"] | tally.attributes(model)
-    if np.dtype(made["precision"]).itemsize * sink.rows.size <= IN_MEMORY:
-        rows = np.asarray(sink.rows[:])
-        rows[-1] = np.where(np.isnan(rows[-1]), -1, rows[-1])
-        return _dataset(model, study, names, rows, attributes, codes)
-    lazy = xr.open_zarr(sink.path, chunks=None, consolidated=False)["rows"].variable
-    rows = [lazy[i] for i in range(len(names) + 2)]
-    dataset = xr.Dataset()
-    for n, (_, row, about) in _variables(model, names, ("point",), rows[:-1], rows[-1], codes).items():
-        dataset[n] = row
-        dataset[n].attrs = about
-    dataset.attrs = as_attributes(attributes)
-    return dataset
+    return resume_store(path, definition)

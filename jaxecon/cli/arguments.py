@@ -98,6 +98,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument("--design", type=one_of("grid", "paired", "sobol"), default="grid", help="grid, paired or sobol")
     sweep.add_argument("--points", type=count, metavar="N", help="points of the sobol design")
+    sweep.add_argument("--outcome", action="append", metavar="NAME", help="repeatable; default: all")
+    sweep.add_argument(
+        "--chunk", type=count, metavar="N", help="points of one write and, where memory is short, at once"
+    )
     sweep.add_argument("--resume", action="store_true", help="go on with the store given by -o")
     sweep.add_argument("--no-retry", action="store_true", help="leave cells alone whose solver failed")
     processes.add_options(sweep)

@@ -157,7 +157,7 @@ def simulate(args: argparse.Namespace) -> Result:
     return Result(payload, [Table(title, columns, rows)], records)  # pyright: ignore
 
 
-# Cells of a sweep from which the table reads only some.
+# Cells of a sweep from which medians are of some, and axes told by their ends.
 MOST_READ = 1_000_000
 
 
@@ -174,10 +174,14 @@ def sweep(args: argparse.Namespace) -> Result:
         ds = run(
             m, axes, design=args.design, points=args.points, params=p, policy=u, store=store,
             resume=args.resume, retry=not args.no_retry, seed=args.seed, progress=progress, precision=precision(args),
+            outcomes=args.outcome, chunk=args.chunk,
         )  # fmt: skip
     failed = json.loads(ds.attrs["failed"])
+    few = ds.attrs["cells"] <= MOST_READ
+    axes_of = {str(n): v.values for n, v in ds.coords.items()} if few else json.loads(ds.attrs["axes"])
+    units = {n: f.unit for n, f in fields_of(m.Outcomes).items() if n in ds}
     summary: dict[str, Any] = {
-        "model": m.name, "design": args.design, "axes": {str(n): v.values for n, v in ds.coords.items()}, "cells": ds.attrs["cells"],
+        "model": m.name, "design": args.design, "axes": axes_of, "cells": ds.attrs["cells"],
         "solved": ds.attrs["solved"], "failed": failed, "retried": ds.attrs["retried"], "rescued": ds.attrs["rescued"], "max_residual": ds.attrs["largest_residual"], "provenance": dict(ds.attrs),
     }  # fmt: skip
     if store:
@@ -186,15 +190,14 @@ def sweep(args: argparse.Namespace) -> Result:
         payload = {
             **summary,
             "dims": [str(d) for d in ds.status.dims],
-            "outcomes": {str(n): ds[n].values for n in fields_of(m.Outcomes)},
+            "outcomes": {n: ds[n].values for n in units},
             "status": ds.status.values,
         }
-    rows, step = [], -(-summary["cells"] // MOST_READ)
-    shown = ds.isel({d: slice(None, None, step) for d in ds.status.dims}) if ds.status.ndim == 1 else ds
-    for n, f in fields_of(m.Outcomes).items():
-        v = shown[n].values
-        v = v[np.isfinite(v)]
-        rows.append([n, f.unit, *(float(x) for x in ((v.min(), np.median(v), v.max()) if v.size else (math.nan,) * 3))])
+    rows, read = [], _some_values(ds, list(units))
+    for n, unit in units.items():
+        least, largest = ds[n].attrs.get("actual_range", (math.nan, math.nan))
+        v = read[n][np.isfinite(read[n])]
+        rows.append([n, unit, least, float(np.median(v)) if v.size else math.nan, largest])
     notes = [
         f"{summary['solved']} of {summary['cells']} cells solved, largest residual of the solved {summary['max_residual']:.1e}"
     ]
@@ -202,8 +205,9 @@ def sweep(args: argparse.Namespace) -> Result:
         notes.append(
             f"{ds.attrs['rescued']} of {ds.attrs['retried']} cells whose solver failed were rescued on a second try"
         )
-    if step > 1 and ds.status.ndim == 1:
-        notes.append(f"the table reads every {step}th cell")
+    looked_at = next((v.size for v in read.values()), 0)
+    if looked_at < summary["cells"]:
+        notes.append(f"medians are of {looked_at} cells, in whole chunks")
     notes += [
         f"{count} cells {name}: {dict(m.reasons.values()).get(name, 'see jaxecon show')}"
         for name, count in failed.items()
@@ -211,6 +215,18 @@ def sweep(args: argparse.Namespace) -> Result:
     records = ds.to_dataframe().reset_index().to_dict("records") if args.output and args.output.endswith(".csv") else []
     table = Table(f"{m.title}: {summary['cells']} cells", ["outcome", "unit", "least", "median", "largest"], rows)
     return Result(payload, [table], records, notes, written=[store] if store else [], dataset=ds)  # pyright: ignore
+
+
+def _some_values(ds: Any, names: list[str]) -> dict[str, np.ndarray]:
+    """Values of outcomes at all cells, or at about `MOST_READ`; of a store whole chunks, each read once."""
+    if ds.status.ndim > 1:
+        return {n: ds[n].values for n in names}
+    (dim,), size = ds.status.dims, ds.attrs["chunk"]
+    count = -(-ds.status.size // size)
+    wanted = min(max(MOST_READ // size, 1), count)
+    places = ((np.arange(wanted) + 0.5) * count / wanted).astype(int)
+    parts = [ds[names].isel({dim: slice(k * size, (k + 1) * size)}).load() for k in places.tolist()]
+    return {n: np.concatenate([part[n].values for part in parts]) for n in names}
 
 
 def optimize(args: argparse.Namespace) -> Result:

@@ -7,8 +7,10 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ import numpy as np
 from jaxecon.core.errors import InputError
 
 FORMATS = {"sweep": (".zarr", ".json", ".csv", ".parquet"), "report": (".html",)}
+# Seconds between two lines of progress where there is no terminal.
+QUIET = 30.0
 DEFAULT_FORMATS = (".json", ".csv")
 # Commands whose result is a labelled dataset.
 LABELLED = ("constrained", "optima", "robust", "pareto", "plan", "complements", "split", "slopes", "threshold", "curve",
@@ -156,26 +160,45 @@ def _write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
             writer.writerow({k: "" if (c := plain(v)) is None else c for k, v in record.items()})
 
 
+def _info(info: Mapping[str, Any]) -> str:
+    """What is known of a computation, in words."""
+    shown = {k: f"{v:.3g}" if isinstance(v, float) else v for k, v in info.items() if k not in ("left", "solved")}
+    if "solved" in info:
+        # Not rounded up: all solved says 100%.
+        shown = {"solved": f"{math.floor(1000 * info['solved']) / 10:g}%", **shown}
+    return "  ".join(f"{k} {v}" for k, v in shown.items() if v not in (None, False))
+
+
+def _duration(seconds: float | None) -> str:
+    return "" if seconds is None or math.isnan(seconds) else f"left {timedelta(seconds=round(seconds))}"
+
+
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int, dict[str, Any]], None]]:
-    """A progress callback that draws on standard error, with time left and failed cells."""
+    """A progress callback with time left and what else is known: a bar on a terminal, elsewhere a line every `QUIET` seconds;
+    on standard error."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[info]}"),
     )
+    said = time.monotonic()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None, info="")
+        task = bar.add_task(what, total=None, info="", left="")
 
         def update(done: int, total: int, info: dict[str, Any]) -> None:
-            shown = {k: f"{v:.3g}" if isinstance(v, float) else v for k, v in info.items()}
-            words = "  ".join(f"{k} {v}" for k, v in shown.items() if v not in (None, False))
-            bar.update(task, completed=done, total=total, info=words[:60])
+            nonlocal said
+            words, left = _info(info), _duration(info.get("left", bar.tasks[0].time_remaining))
+            bar.update(task, completed=done, total=total, info=words[:60], left=left)
+            if not console.is_terminal and time.monotonic() - said >= QUIET:
+                said = time.monotonic()
+                sys.stderr.write("  ".join(x for x in (f"{what}: {done} of {total}", left, words) if x) + "\n")
+                sys.stderr.flush()
 
         yield update
