@@ -10,13 +10,16 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from calibration.methods import by_agents
 from jaxecon.analysis.claims import claims
 from jaxecon.analysis.estimate import Estimate, estimate
-from jaxecon.analysis.identification import Identification, identify
+from jaxecon.analysis.identification import TOLERANCE, Identification, from_jacobian, identify
 from jaxecon.analysis.moment_problem import MomentMap, MomentProblem, Reading, group_of, moment_problem
+from jaxecon.analysis.simulated_estimate import RUNS, simulated_estimate
 from jaxecon.analysis.targets import FitSpec, Target, Targets, read_targets
 from jaxecon.cli.cache import use_compilation_cache
 from jaxecon.core.discovery import load, models
@@ -108,8 +111,23 @@ def run_fit(model: Model, name: str, *, starts: int | None = None, seeds: int = 
     targets = targets_of(model)
     fit = targets.fits[name]
     problem = moment_problem(model, targets, name, seeds=seeds)
+    if by_agents(problem, fit.method):
+        return run_agents(model, targets, fit, problem, starts or STARTS["agents"])
     found = estimate(problem, starts=starts or STARTS[cost_of(model, problem)], method=fit.method)  # pyright: ignore
     return record_of(model, targets, fit, found, identify(problem, found.theta, found.weight))
+
+
+def run_agents(
+    model: Model, targets: Targets, fit: FitSpec, problem: MomentProblem, starts: int, saved: Any = None
+) -> FitRecord:
+    """A fit of discrete agent moments: means of 200 runs, those of the fitted ones over runs that the search has not seen."""
+    problem = dataclasses.replace(problem, map=dataclasses.replace(problem.map, draws=RUNS))
+    found = simulated_estimate(problem, starts=starts, saved=saved)
+    known = from_jacobian(problem, found.theta, found.jacobian, found.covariance, found.weight, TOLERANCE)
+    record = record_of(model, targets, fit, found, known)
+    fresh = dict(zip(fit.targets, map(float, found.moments), strict=True))
+    rows = (dataclasses.replace(m, model=fresh.get(m.target, m.model)) for m in record.moments)
+    return dataclasses.replace(record, moments=tuple(rows))
 
 
 def run_set(model: Model, name: str, fit: str, *, seeds: int = 200, slopes: int = 8) -> FitRecord:
@@ -190,9 +208,7 @@ def store(model: Model, name: str, text: str) -> Path:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m calibration.package_data", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL")
-    parser.add_argument(
-        "--fit", action="append", metavar="NAME", help="one fit; repeatable; default: all that are not simulated"
-    )
+    parser.add_argument("--fit", action="append", metavar="NAME", help="one fit; repeatable; default: all")
     parser.add_argument("--claims", action="store_true", help="claims under the sets instead of fits")
     parser.add_argument("--set", metavar="NAME", help="a set that was found elsewhere, against the targets of --fit")
     parser.add_argument("--starts", type=int)
@@ -206,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             written = [store(model, args.set, fit_to_toml(run_set(model, args.set, *args.fit)))]
         else:
             fits = targets_of(model).fits
-            chosen = args.fit or [n for n, f in fits.items() if f.method != "smm"]
+            chosen = args.fit or list(fits)
             written = [store(model, n, fit_to_toml(run_fit(model, n, starts=args.starts))) for n in chosen]
         sys.stdout.write("".join(f"{path}\n" for path in written))
     return 0

@@ -193,10 +193,11 @@ def fresh_step(
     gap = rule(residuals(problem, problem.sample(points, seeds, first=first), at.observed))
     weighted = [rule((g / problem.scale[:, None]).T).T for g in slopes]
     if bounded:
-        step = [
-            lsq_linear(g, -e, (np.minimum(MARGIN - x, 0.0), np.maximum(1 - MARGIN - x, 1e-12)), method="bvls").x
-            for g, e, x in zip(weighted, gap, at.share, strict=True)
-        ]
+        # A move across the whole box costs one standard error: along what no moment moves, a step stays where it is.
+        step, still = [], np.eye(at.share.shape[1])
+        for g, e, x in zip(weighted, gap, at.share, strict=True):
+            ends = np.minimum(MARGIN - x, 0.0), np.maximum(1 - MARGIN - x, 1e-12)
+            step.append(lsq_linear(np.vstack([g, still]), np.concatenate([-e, 0 * x]), ends, method="bvls").x)
     else:
         step = [np.linalg.lstsq(g, -e, rcond=None)[0] for g, e in zip(weighted, gap, strict=True)]
     return at.share + np.array(step), slopes

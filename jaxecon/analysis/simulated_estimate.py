@@ -30,6 +30,8 @@ from jaxecon.core.results import provenance, settings
 RUNS, NOISE_RUNS = 200, 400
 # Runs behind the slopes of the two steps with fresh runs; points of the box looked at for each search.
 SLOPE_RUNS, DRAWS = (8, 48), 4
+# A parameter this near to where searches end, in shares of its range, counts as held there.
+NEAR = 1e-4
 # The estimate has settled where the last step moved it by at most this many standard errors.
 SETTLED = 0.5
 
@@ -127,16 +129,15 @@ def simulated_estimate(
     at = begin(sim, sim.share(fit.theta)[None], problem.observed[None], 2)
     width, step = problem.hi - problem.lo, {}
     for i, runs in enumerate(SLOPE_RUNS, start=1):
-        before = at.share[0]
         step = once(number + i, lambda at=at, i=i, runs=runs: _fresh(sim, at, seeds, runs, root, i * seeds))
         at = dataclasses.replace(at, share=step["share"][None])
     theta, jacobian = sim.theta(step["share"]), step["slopes"] / width
-    at_bound = tuple("lo" if x <= MARGIN + 1e-9 else "hi" if x >= 1 - MARGIN - 1e-9 else "" for x in step["share"])
+    at_bound = tuple("lo" if x <= MARGIN + NEAR else "hi" if x >= 1 - MARGIN - NEAR else "" for x in step["share"])
     gap = problem.observed - step["mean"]
     inference = infer(jacobian, matrix, covariance, gap, np.array([bool(x) for x in at_bound]), width)
     errors = inference.standard_errors
     sized = np.isfinite(errors) & (errors > 0)
-    moved = float(np.max(np.abs(width * (step["share"] - before))[sized] / errors[sized], initial=0.0))
+    moved = float(np.max(np.abs(width * step["step"])[sized] / errors[sized], initial=0.0))
     value = float(gap @ matrix @ gap)
     basin = Basin(theta, value, np.nan, 1 / starts, 0.0)
     search = Search(starts, (basin,), 0.0, 1 - 1 / starts, 0.0, {}, fit.count.vectors / starts)
@@ -155,7 +156,7 @@ def _fresh(
     sim: SimulatedProblem, at: Searches, seeds: int, slope_seeds: int, root: np.ndarray, first: int
 ) -> dict[str, np.ndarray]:
     """One step with fresh runs inside the box, halved while it makes the distance over those runs larger: place, slopes by the place,
-    moments there."""
+    moments there, and the whole step."""
 
     def distance(share: np.ndarray) -> tuple[float, np.ndarray]:
         sample = sim.sample(sim.theta(share), seeds, first=first)
@@ -165,10 +166,10 @@ def _fresh(
         sim, at, seeds, slope_seeds=slope_seeds, rule=lambda x: x @ root.T, first=first, bounded=True
     )
     before, mean = distance(at.share[0])
-    step = share[0] - at.share[0]
+    whole = step = share[0] - at.share[0]
     for _ in range(4):
         after, tried = distance(at.share[0] + step)
         if after <= before:
-            return {"share": at.share[0] + step, "slopes": slopes[0], "mean": tried}
+            return {"share": at.share[0] + step, "slopes": slopes[0], "mean": tried, "step": whole}
         step = step / 2
-    return {"share": at.share[0], "slopes": slopes[0], "mean": mean}
+    return {"share": at.share[0], "slopes": slopes[0], "mean": mean, "step": whole}
