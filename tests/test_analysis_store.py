@@ -187,6 +187,16 @@ def test_another_failure_of_the_device_is_not_called_memory(tmp_path, monkeypatc
         sweep(MODEL, {"a": (4.0, 10.0, 64)}, store=tmp_path / "s.zarr")
 
 
+def test_a_store_of_an_older_format_is_refused_with_the_reason(tmp_path):
+    store, axes = tmp_path / "s.zarr", {"a": (4.0, 10.0, 8)}
+    sweep(MODEL, axes, store=store)
+    file = store / "zarr.json"
+    file.write_text(file.read_text().replace("jaxecon sweep 4", "jaxecon sweep 3"))
+    for again in (lambda: open_sweep(MODEL, store), lambda: sweep(MODEL, axes, store=store, resume=True)):
+        with pytest.raises(InputError, match="its format is 'jaxecon sweep 3', this version writes 'jaxecon sweep 4'"):
+            again()
+
+
 def test_a_resumed_sweep_keeps_its_chunks(tmp_path):
     axes = {"a": (4.0, 10.0, 64)}
     whole = sweep(MODEL, axes, store=tmp_path / "s.zarr", chunk=16)

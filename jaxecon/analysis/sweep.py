@@ -114,7 +114,7 @@ def sweep(
     - `store`: path of a Zarr store that is written chunk by chunk; memory then does not grow with the number of points.
       `resume=True` goes on after a kill at any moment, redoing at most the chunk that was being written and the one that
       was being computed (of each process); chunks that are there are read once and checked. A store of another study
-      or version is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` with labels.
+      or version is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` in the shape of this result.
     - `retry`: try cells again whose solver failed (`Model.retried`), from other starts and solved neighbors; a bounded
       effort for each such cell, and none for others. `jaxecon.analysis.retries` says how.
     - `progress(done, total, info)`: called after each chunk; `info`: `solved`, the share of the cells so far; `failed` cells;
