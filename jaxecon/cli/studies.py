@@ -146,6 +146,7 @@ def add(command: Command, point: Group, spread: Group) -> None:
         "one",
     )
     point(several)
+    spread(several)
     several.add_argument("axes", nargs="+", metavar="NAME=LO:HI:N", help="also NAME=a,b,c")
     several.add_argument("--starts", type=count, metavar="N", help="of Newton, in a system; default: the model's")
     several.add_argument("--roots", type=count, default=8, metavar="N", help="the most roots of a system in a cell")
