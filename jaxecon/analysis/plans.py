@@ -141,11 +141,11 @@ def policy_plan(
         raise InputError(problems, f"the plan for {model.name}")
     with jax.enable_x64(True):
         time = jnp.linspace(0.0, float(span_of_time), count + 1)
-        pieces = 1 if rule == "constant" else min(pieces or count + 1, count + 1)
+        parts: int = 1 if rule == "constant" else min(pieces or count + 1, count + 1)
         if rule == "path" and not _takes_paths(record, choice.p, choice.u, choice.names, time):
             raise InputError([_no_paths(model, name, record, choice, time)], f"the plan for {model.name}")
-        if limits and len(choice.names) * pieces > MOST:
-            message = f"constraints need at most {MOST} values over time, not {len(choice.names) * pieces}; set pieces"
+        if limits and len(choice.names) * parts > MOST:
+            message = f"constraints need at most {MOST} values over time, not {len(choice.names) * parts}; set pieces"
             raise InputError([message], f"the plan for {model.name}")
         span = np.ones((len(choice.names), len(states)))
         if states:
@@ -159,19 +159,19 @@ def policy_plan(
             least, most = np.concatenate([choice.lo, -span.ravel()]), np.concatenate([choice.hi, span.ravel()])
             firsts = [np.concatenate([x, np.zeros(span.size)]) for x in levels]
         else:
-            least, most, *firsts = (np.repeat(v, pieces) for v in (choice.lo, choice.hi, *levels))
-        shape = Shape(record, rule, choice.names, tuple(states.items()), pieces, (objective, *(x.pick for x in limits)))  # pyright: ignore
+            least, most, *firsts = (np.repeat(v, parts) for v in (choice.lo, choice.hi, *levels))
+        shape = Shape(record, rule, choice.names, tuple(states.items()), parts, (objective, *(x.pick for x in limits)))  # pyright: ignore
         bounds_of = (jnp.asarray(choice.lo), jnp.asarray(choice.hi))
         world = (choice.p, choice.u, time, *bounds_of, jnp.asarray(float(discount)))
-        ends = np.array([[x.lo, x.hi] for x in limits], float).reshape(-1, 2).T
-        found = search(shape, world, least, most, firsts, choice.sign, *ends, int(iterations))
+        floor, ceiling = np.array([[x.lo, x.hi] for x in limits], float).reshape(-1, 2).T
+        found = search(shape, world, least, most, firsts, choice.sign, floor, ceiling, int(iterations))
         best = best_start(found.solution)
         path, plan, sums = outcome_of(shape, world, found.x(best))
         given = float(given_sums(shape, world)[0])
     y = found.solution.y[best]
     bind = binding_limits(limits, y)
     about = provenance(
-        model, layer=name, rule=rule, discount=discount, horizon=span_of_time, steps=count, pieces=pieces,
+        model, layer=name, rule=rule, discount=discount, horizon=span_of_time, steps=count, pieces=parts,
         objective=objective if isinstance(objective, str) else getattr(objective, "__name__", "a function"),
         maximize=maximize, iterations=iterations, starts=starts, seed=seed, bounds=choice.ranges,
         params=settings(choice.p), policy=settings(choice.u),
