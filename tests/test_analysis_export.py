@@ -51,6 +51,22 @@ def test_prior_and_simulator(sim):
     assert np.isnan(none.simulate(jnp.array([1.0]))).all() and np.isnan(none.simulate_rows(np.array([[1.0]]))).all()
 
 
+def test_simulation_based_inference_with_arrays_alone():
+    """What a package with arrays of its own needs: the box, and rows of outcomes at its own (single-precision) draws; NaN where a point
+    fails. Rejection: the price is the cost c, so that given a price near 3 the draws of c are those near 3, and q is at most a - 2.8."""
+    one = export.simulator(MODEL, ["price", "quantity"], names=["a", "c"], prior={"a": (2.0, 12.0), "c": (1.0, 4.0)})
+    theta = np.random.default_rng(0).uniform(one.lo, one.hi, (4000, 2)).astype(np.float32)
+    rows = one.simulate_rows(theta)
+    trade = theta[:, 0] > theta[:, 1]
+    assert (
+        rows.shape == (4000, 2) and np.array_equal(np.isfinite(rows).all(axis=1), trade) and 0 < (~trade).sum() < 1000
+    )
+    kept = theta[np.abs(rows[:, 0] - 3.0) < 0.2]
+    assert 200 < len(kept) < 800 and np.all(np.abs(kept[:, 1] - 3.0) < 0.2)
+    assert kept[:, 1].mean() == pytest.approx(3.0, abs=0.02) and np.all(kept[:, 0] > 2.8)
+    np.testing.assert_allclose(rows[trade, 1], (theta[:, 0].astype(float) - theta[:, 1])[trade], rtol=1e-12)
+
+
 def test_log_posterior_integrates_to_the_evidence_of_the_box(sim):
     """The integral over z is the integral of likelihood times prior over the box: the change of variables is exact."""
     one = export.simulator(MODEL, ["quantity"], names=["a"])

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 from pigou import MODEL
+from scipy.optimize import brentq
 
 from jaxecon import InputError, load, policy_plan, simulate
 from jaxecon.models.rent_seeking.regulator import FeedbackRule, discounted_loss, feedback_loss
@@ -50,6 +51,72 @@ def test_minimum_of_a_series():
     ds = policy_plan(MODEL, ["tax"], "quantity_path", maximize=False, horizon=4.0, steps=4)
     np.testing.assert_allclose(ds.plan.values[0, 1:], 8.0)
     assert float(ds.value) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_budget_over_time():
+    """At most B units in all: 6 - q(t) = y wherever the tax can bring q down to it; y is what one unit more is worth."""
+    s = 1 - np.exp(-0.4 * np.arange(13))
+    budget = 40.0
+    y = brentq(lambda y: np.minimum(6 - y, 8 * s).sum() - budget, 0.0, 6.0)
+    about = dict(horizon=12.0, steps=12, constraints={"quantity_path": (None, budget)})
+    ds = policy_plan(MODEL, ["tax"], surplus, **about)
+    np.testing.assert_allclose(ds.quantity_path, np.minimum(6 - y, 8 * s), atol=1e-7)
+    assert float(ds.multiplier[0]) == pytest.approx(y, abs=1e-7) and float(ds.limit_value[0]) == pytest.approx(budget)
+    assert ds.attrs["status"] == "CONSTRAINED" and ds.agreement == 1.0 and ds.sizes["run"] == 2
+    assert float(ds.kkt_residual) <= 1e-8 and float(ds.curvature) <= 1e-9
+
+
+def test_second_order_conditions_of_a_plan():
+    """In units of the box the Hessian of sum of 6 q - q^2/2 is -64 sum of s^2 for each piece; the size is that of the start."""
+    s = 1 - np.exp(-0.4 * np.linspace(0, 20, 41))
+    ds = policy_plan(MODEL, ["tax"], surplus, pieces=2, starts=1)
+    h = 0.5
+    size = max(abs(h * np.sum(6 * x * s - (x * s) ** 2 / 2)) for x in (8 - 0.4, 8.0))
+    exact = -64 * h * min(np.sum(s[:21] ** 2), np.sum(s[21:] ** 2)) / size
+    assert float(ds.plan[0, 0]) > 0 and float(ds.curvature) == pytest.approx(exact, rel=1e-6)
+    assert ds.attrs["status"] == "OPTIMAL"
+
+
+def test_starts_that_end_on_different_hills():
+    """Best at a quantity of 0 or of 8 (the edges of the tax), worst at 3: where a start is decides where it ends."""
+    ds = policy_plan(MODEL, ["tax"], lambda path: (path.quantity_path - 3) ** 2, rule="constant", starts=8, seed=1)
+    assert 0 < float(ds.agreement) < 1 and ds.sizes["run"] == 8 and ds.attrs["status"] == "AT_BOUND"
+    assert float(ds.value) == pytest.approx(float(ds.end_value.max())) and ds.end_value.max() > ds.end_value.min() + 1
+
+
+@pytest.mark.slow
+def test_a_carbon_budget_of_providers():
+    """Tokens worth their logarithm, energy e(t) a token: under a budget a tax that binds leaves equal energy at every date, and one
+    unit of the budget is worth the inverse of that."""
+    model = load("intelligence_capital")
+    about = dict(layer="flywheel", horizon=4.0, steps=4)
+    given = simulate(model, **about)
+    budget = 0.75 * float(given.energy_use.sum())
+    ds = policy_plan(model, ["compute_tax"], lambda path: jax.numpy.log(path.token_volume), starts=2,
+                     constraints={"energy_use": (None, budget)}, **about)  # fmt: skip
+    tax, energy = ds.plan.values[0], ds.energy_use.values
+    inside = (tax > 1e-6) & (tax < 2 - 1e-6)
+    assert ds.attrs["status"] == "CONSTRAINED" and inside.sum() >= 2 and np.ptp(energy[inside]) <= 1e-7
+    assert float(ds.multiplier[0]) == pytest.approx(1 / energy[inside].mean(), rel=1e-6)
+    assert np.all(energy[tax < 1e-6] < energy[inside].mean()), "where energy is scarce anyhow nothing is taxed"
+    np.testing.assert_allclose(energy[tax < 1e-6], given.energy_use.values[tax < 1e-6], rtol=1e-12)
+    assert float(ds.limit_value[0]) == pytest.approx(budget) and float(ds.kkt_residual) <= 1e-8
+
+
+@pytest.mark.slow
+def test_a_layer_that_takes_no_paths_says_of_what():
+    with pytest.raises(InputError, match="takes no path of human_quota, but of no instrument"):
+        policy_plan(load("content_platform"), ["human_quota"], lambda path: path.time)
+    with pytest.raises(InputError, match="takes no path of competition, but of disclosure_rule, fairness_weight"):
+        policy_plan(load("information_asymmetry"), ["competition", "disclosure_rule"], lambda path: path.time)
+
+
+def test_problems_of_constraints_and_starts():
+    with pytest.raises(InputError) as error:
+        policy_plan(MODEL, ["tax"], surplus, constraints={"price": (0, 1), "quantity_path": (2, 1)}, starts=0, seed=-1)
+    assert len(error.value.problems) == 4
+    with pytest.raises(InputError, match="set pieces"):
+        policy_plan(MODEL, ["tax"], surplus, constraints={"quantity_path": (None, 1.0)}, steps=500)
 
 
 def test_problems_of_a_plan():

@@ -82,7 +82,16 @@ def test_plan(capsys):
     out, _ = run(
         capsys, "plan pigou --instruments tax --series quantity_path --rule constant --minimize --iterations 20"
     )
-    assert "plan (constant)" in out and "against the given policy -" in out
+    assert (
+        "plan (constant)" in out
+        and "against the given policy -" in out
+        and "AT_BOUND" in out
+        and "of 2 starts agree" in out
+    )
+    line = "plan pigou --instruments tax --series quantity_path --pieces 1 --iterations 20 --limit quantity_path=:50"
+    got, variables = run_json(capsys, line)
+    assert variables["limit_value"] == pytest.approx([50.0]) and variables["multiplier"] == pytest.approx([1.0])
+    assert got["provenance"]["status"] == "CONSTRAINED"
 
 
 def test_complements_split_and_slopes(capsys):
@@ -181,6 +190,7 @@ WRONG = [
     ("pareto pigou --instruments tax --objectives welfare", "at least two"),
     ("pareto pigou --instruments tax --objectives welfare:up,price", "max or min"),
     ("plan pigou --instruments tax --series weather", "weather"),
+    ("plan pigou --instruments tax --series quantity_path --limit price=:1", "series of adjustment"),
     ("plan pigou --instruments tax --series quantity_path --layer crowd", "no dynamic layer"),
     ("slopes pigou --instruments tax --parameters aa", "aa"),
     ("threshold pigou --of price --along market", "market"),

@@ -1,7 +1,7 @@
 """Best policy under constraints on outcomes: a budget, a floor, an equality; with multipliers and both orders of conditions."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -86,14 +86,17 @@ class ConstrainedOptimum(Optimum):
         return ds
 
 
-def read_limits(model: Model, constraints: Mapping[str, Any]) -> tuple[list[Limit], list[str]]:
-    """Constraints after validation, or what is wrong with them."""
+def read_limits(
+    model: Model, constraints: Mapping[str, Any], known: Iterable[str] | None = None, what: str = "outcome"
+) -> tuple[list[Limit], list[str]]:
+    """Constraints after validation, or what is wrong with them; on outcomes, or on what else is `known`."""
+    known = fields_of(model.Outcomes) if known is None else known
     limits, problems = [], []
     for name, given in constraints.items():
         parts: tuple[Any, ...] = tuple(given) if isinstance(given, (tuple, list)) else (given,)
         pick: Any = parts[0] if len(parts) == 3 and callable(parts[0]) else name
         if pick is name:
-            problems += name_problems([name], fields_of(model.Outcomes), f"outcome of {model.name}")
+            problems += name_problems([name], known, f"{what} of {model.name}")
         try:
             ends: Any = parts if pick is name else parts[1:]
             lo, hi = ends
@@ -200,10 +203,10 @@ def best_start(found: Solution) -> int:
     return int(np.argmin(found.kkt.largest))
 
 
-def binding_limits(program: Program, y: np.ndarray) -> dict[int, str]:
+def binding_limits(limits: Sequence[Limit], y: np.ndarray) -> dict[int, str]:
     """Constraints with a multiplier, and which end binds; equalities always bind."""
     bind = {}
-    for j, limit in enumerate(program.limits):
+    for j, limit in enumerate(limits):
         if limit.lo == limit.hi:
             bind[j] = "equal"
         elif abs(y[j]) > TOLERANCE:
@@ -211,7 +214,10 @@ def binding_limits(program: Program, y: np.ndarray) -> dict[int, str]:
     return bind
 
 
-def _status(solved: bool, kkt: Residuals, best: int, bind: dict, sides: dict, curvatures: np.ndarray) -> OptimumStatus:
+def status_of(
+    solved: bool, kkt: Residuals, best: int, bind: dict, sides: dict, curvatures: np.ndarray
+) -> OptimumStatus:
+    """The verdict on the start that counts."""
     if not solved:
         return OptimumStatus.NOT_SOLVED
     if kkt.feasibility.min() > 1e-6:
@@ -233,14 +239,14 @@ def _report(program: Program, unit: np.ndarray, found: Solution, seed: int) -> C
     ends = c.at(z)
     values = np.where(ok, c.sign * scale * found.here.f, np.nan)
     slope, hessian = found.here.lagrangian(found.y)
-    bind = binding_limits(program, y)
+    bind = binding_limits(program.limits, y)
     held = np.array([j in bind for j in range(len(y))], bool)
     curvatures, _, _ = critical_curvatures(z[best], slope[best], hessian[best], found.here.dc[best], held, TOLERANCE)
     sides = {n: "lower" if z[best, i] <= 0 else "upper" for i, n in enumerate(c.names)
              if solved and not 0 < z[best, i] < 1}  # fmt: skip
     rows = evaluate_rows(Response(c.model), c.p, c.u, c.names, np.stack([ends[best], c.given]))
     outcomes = dict(zip(fields_of(c.model.Outcomes), rows[0, :-2].tolist(), strict=True))
-    status = _status(solved, found.kkt, best, bind, sides, curvatures)
+    status = status_of(solved, found.kkt, best, bind, sides, curvatures)
     good = found.kkt.largest <= 1e-6
     labels = [x.name for x in program.limits]
     # More than the limit at an upper end raises the value by y; a multiplier at a lower end is negative.

@@ -41,8 +41,11 @@ class Simulator:
     """A uniform prior over named fields of a model and the map from them to outcomes; every method is pure JAX in float64.
 
     `names`, `lo`, `hi`: the fields and their box; `outcomes`: what `simulate` returns. For BlackJAX take `log_posterior`,
-    for sbi `sample` and `simulate_rows` (NumPy), for anything else `log_prior` and `simulate`. Call them with
-    `jax.enable_x64(True)`.
+    for anything else `log_prior` and `simulate`. Call them with `jax.enable_x64(True)`. For packages that hold arrays of their own,
+    such as sbi, `lo`, `hi` and `simulate_rows` (NumPy, any number of points, NaN where one fails or is not allowed):
+
+        prior = sbi.utils.BoxUniform(torch.as_tensor(sim.lo), torch.as_tensor(sim.hi))
+        x = torch.as_tensor(sim.simulate_rows(theta.numpy()))
     """
 
     model: Model

@@ -116,7 +116,7 @@ class OptimumFunction:
     def goal(self, z: Float[Array, " k"], world: tuple[Any, Any]) -> Float[Array, ""]:
         """The objective, to be maximized, at a point of the unit box; in units of its size."""
         c = self.choice
-        row = Reading(c.model, picks=(c.objective,))(*replace(*world, c.names, c.lo + c.width * z))
+        row = Reading(c.model, picks=(c.objective,))(*replace(*world, c.names, jnp.asarray(c.lo) + c.width * z))
         return c.sign / self.scale * row[0]
 
     def conditions(self, z: Float[Array, " k"], args: tuple[Array, Array, Any]) -> Float[Array, " k"]:

@@ -131,7 +131,7 @@ def _slopes(
     )
     at_lo, at_hi = z <= 0, z >= 1
     free = np.flatnonzero(~((at_lo & (gradient <= 0)) | (at_hi & (gradient >= 0))))
-    bind = sorted(binding_limits(program, y))
+    bind = sorted(binding_limits(program.limits, y))
     a = slope[1:][bind][:, free]
     matrix = np.block([[bends[free][:, free], -a.T], [a, np.zeros((len(bind), len(bind)))]])
     by_theta = -np.concatenate([twists[free], by_outer[1:][bind]])

@@ -107,20 +107,25 @@ def pareto(args: argparse.Namespace) -> Result:
 
 
 def plan(args: argparse.Namespace) -> Result:
-    """`jaxecon plan MODEL --instruments a,b --series ...`."""
+    """`jaxecon plan MODEL --instruments a,b --series ...`; exit code 1 where the limits cannot be met."""
     from jaxecon.analysis.plans import policy_plan
 
     m, chosen, more = _choice(args)
     with progress_bar(f"plan {m.name}"):
         ds = policy_plan(
             m, chosen, args.series, rule=args.rule, discount=args.discount, layer=args.layer, pieces=args.pieces,
-            states=words.states(m, args), steps=args.steps, iterations=args.iterations, maximize=not args.minimize, **more,
+            states=words.states(m, args), steps=args.steps, iterations=args.iterations, maximize=not args.minimize,
+            constraints=words.limits(m, args), starts=args.starts, seed=args.seed, **more,
         )  # fmt: skip
     change = float(ds.value) - float(ds.value_given)
     notes = [f"discounted sum of {args.series}: {float(ds.value):.6g}; against the given policy {change:+.3g}"]
-    notes.append(f"largest slope left {float(ds.kkt_residual):.1e} of the value per range of an instrument")
-    shown = ds[[n for n in ("value", "value_given", "kkt_residual", "plan", "level", "coefficient") if n in ds]]
-    return result_of(m, f"plan ({args.rule})", ds, ["time", "instrument"], notes, shown=shown.transpose("time", ...))
+    notes.append(f"{ds.attrs['status']}: {ds.attrs['status_doc']}")
+    notes.append(f"KKT residual {float(ds.kkt_residual):.1e}; {float(ds.agreement):.0%} of {args.starts} starts agree; "
+                 f"largest curvature left {float(ds.curvature):.1e}")  # fmt: skip
+    names_shown = ("value", "value_given", "kkt_residual", "plan", "level", "coefficient", "limit_value", "multiplier")
+    shown = ds[[n for n in names_shown if n in ds]].transpose("time", ..., missing_dims="ignore")
+    code = int(ds.attrs["status"] in ("INFEASIBLE", "NOT_SOLVED"))
+    return result_of(m, f"plan ({args.rule})", ds, ["time", "instrument"], notes, code, shown=shown)
 
 
 def complements(args: argparse.Namespace) -> Result:

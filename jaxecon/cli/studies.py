@@ -90,7 +90,7 @@ def add(command: Command, point: Group, spread: Group) -> None:
     pareto.add_argument("--divisions", type=count, default=10, help="steps of the grid of directions")
     _limits(pareto)
 
-    plan = of_policy("plan", "Instruments over time, or a feedback rule.", starts=None, goal=False, shared=False)
+    plan = of_policy("plan", "Instruments over time, or a feedback rule.", starts=2, goal=False, shared=False)
     plan.add_argument("--series", required=True, metavar="SERIES", help="the series of the layer whose sum is wanted")
     plan.add_argument("--minimize", action="store_true", help="the least of the sum in place of the most")
     plan.add_argument("--layer", default="dynamics", help="dynamics, or the name of one dynamic layer")
@@ -104,6 +104,10 @@ def add(command: Command, point: Group, spread: Group) -> None:
     )
     plan.add_argument("--steps", type=count, metavar="T", help="of the layer")
     plan.add_argument("--iterations", type=count, default=300)
+    plan.add_argument(
+        "--limit", dest="limits", action="append", default=[], metavar="SERIES=LO:HI",
+        help="on the discounted sum of a series; leave out the end that is open; repeatable",
+    )  # fmt: skip
 
     complements = of_policy(
         "complements", "Which instruments strengthen each other: cross-derivatives.", None, goal=False

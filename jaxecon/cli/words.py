@@ -46,11 +46,17 @@ def intervals(words: Sequence[str], what: str) -> dict[str, tuple[float | None, 
 
 
 def limits(model: Model, args: argparse.Namespace) -> dict[str, Any]:
-    """Constraints on outcomes from `--limit`."""
+    """Constraints on outcomes from `--limit`; of a plan on series of its layer."""
     from jaxecon.analysis.constrained import read_limits
+    from jaxecon.analysis.simulate import find_layer
 
     found = intervals(args.limits, "the limits")
-    _refuse(read_limits(model, found)[1], "the limits")
+    if args.command == "plan":
+        _, name, layer = find_layer(model, args.layer)
+        problems = read_limits(model, found, fields_of(layer.Result), f"series of {name}")[1]
+    else:
+        problems = read_limits(model, found)[1]
+    _refuse(problems, "the limits")
     return found
 
 
