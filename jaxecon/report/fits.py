@@ -132,8 +132,11 @@ def verdict(r: FitRecord) -> str:
 
 
 def rivals(r: FitRecord) -> list[str]:
-    """Minima among which the data do not choose, in words: a set of points at the best distance, others hardly above it."""
+    """Minima among which the data do not choose, in words: a set of points at the best distance, others hardly above it. None at a kink,
+    along which searches stop anywhere."""
     best, *others = r.basins
+    if r.gradient > STOPPED * (1 + r.value):
+        return []
     words = []
     if best.extent > APART:
         words.append(f" The best minimum is no point: its ends lie up to {best.extent:.0%} of a range apart.")
