@@ -16,17 +16,20 @@ import numpy as np
 
 from calibration.methods import by_agents
 from jaxecon.analysis.claims import claims
-from jaxecon.analysis.estimate import Estimate, estimate
+from jaxecon.analysis.estimate import LEVEL, Estimate, estimate
 from jaxecon.analysis.identification import TOLERANCE, Identification, from_jacobian, identify
 from jaxecon.analysis.moment_problem import MomentMap, MomentProblem, Reading, group_of, moment_problem
+from jaxecon.analysis.profiles import profile
 from jaxecon.analysis.simulated_estimate import RUNS, simulated_estimate
 from jaxecon.analysis.targets import FitSpec, Target, Targets, read_targets
 from jaxecon.cli.cache import use_compilation_cache
 from jaxecon.core.discovery import load, models
+from jaxecon.core.errors import JaxeconError
 from jaxecon.core.fields import fields_of
 from jaxecon.core.inputs import load_set, set_names
 from jaxecon.core.model import COSTS, Model
 from jaxecon.report.fit_records import (
+    BasinRow,
     ClaimRow,
     FitRecord,
     FreeParameter,
@@ -37,9 +40,13 @@ from jaxecon.report.fit_records import (
 
 HERE = Path(__file__).parent
 SETS = ("paper", "evidence")
-# Starts by what a point costs; claims that cost more than a path are left out of the comparison of sets.
-STARTS = {"equilibrium": 256, "path": 64, "agents": 8, "optimization": 8}
+# Starts by what a point costs; costs at which profiles are made and claims are checked at every set, and why others are not.
+STARTS = {"equilibrium": 1000, "path": 1000, "agents": 8, "optimization": 8}
 WITHIN = ("equilibrium", "path")
+LEFT_OUT = {
+    "optimization": "an optimum, whose program compiles for minutes",
+    "agents": "agents, whose verdict takes many runs",
+}
 
 
 def targets_of(model: Model) -> Targets:
@@ -86,23 +93,30 @@ def parameters_of(model: Model, found: Estimate) -> tuple[FreeParameter, ...]:
     )
 
 
-def record_of(model: Model, targets: Targets, fit: FitSpec, found: Estimate, known: Identification) -> FitRecord:
+def record_of(
+    model: Model, targets: Targets, fit: FitSpec, found: Estimate, known: Identification,
+    intervals: dict[str, tuple[float, float]],
+) -> FitRecord:  # fmt: skip
     """What is stored of a fit."""
-    weakest = known.directions[:, -1]
+    weakest = known.directions[:, -1] if known.directions.shape[1] else np.zeros(len(found.names))
     weakest = weakest * np.sign(weakest[np.argmax(np.abs(weakest))])
     shifts = known.sensitivity * np.sqrt(np.diag(known.covariance))
     held = [bool(x) or not math.isfinite(e) for x, e in zip(found.at_bound, found.standard_errors)]
-    basins = tuple((b.value, b.share) for b in found.search.basins)
+    search = found.search
+    basins = tuple(
+        BasinRow(b.value, b.share, b.extent, dict(zip(found.names, map(float, b.theta), strict=True)))
+        for b in search.basins
+    )
+    informed = known.informativeness(np.eye(len(found.names)))
     return FitRecord(
         fit.name, model.name, fit.doc, fit.base or "baseline", found.method, found.search.starts, int(found.record["seed"]),
         found.problem.seeds, found.value, found.inference.df if found.inference.df > 0 else 0, found.inference.p_value,
         found.gradient, known.rank, basins, tuple(map(float, known.singular_values)),
-        {n: float(w) for n, w in zip(found.names, weakest)},
-        {} if all(held) else {
-            n: {t: float(x) for t, x in zip(known.moments, shifts[i])}
-            for i, n in enumerate(found.names) if not held[i]
-        },
+        {n: float(w) for n, w, x in zip(found.names, weakest, known.held) if not x},
+        {n: dict(zip(known.moments, map(float, shifts[i]))) for i, n in enumerate(found.names) if not held[i]},
         parameters_of(model, found), rows_of(model, targets, fit, found), targets.hash,
+        search.failed, search.elsewhere, search.unsettled,
+        {n: {t: float(x[i]) for t, x in informed.items()} for i, n in enumerate(found.names) if not held[i]}, intervals,
     )  # fmt: skip
 
 
@@ -113,8 +127,23 @@ def run_fit(model: Model, name: str, *, starts: int | None = None, seeds: int = 
     problem = moment_problem(model, targets, name, seeds=seeds)
     if by_agents(problem, fit.method):
         return run_agents(model, targets, fit, problem, starts or STARTS["agents"])
-    found = estimate(problem, starts=starts or STARTS[cost_of(model, problem)], method=fit.method)  # pyright: ignore
-    return record_of(model, targets, fit, found, identify(problem, found.theta, found.weight))
+    cost = cost_of(model, problem)
+    found = estimate(problem, starts=starts or STARTS[cost], method=fit.method)  # pyright: ignore
+    known = identify(problem, found.theta, found.weight)
+    return record_of(model, targets, fit, found, known, intervals_of(found) if cost in WITHIN else {})
+
+
+def intervals_of(found: Estimate) -> dict[str, tuple[float, float]]:
+    """Intervals of 95 % by the profile likelihood; none where the estimate is no minimum, as at a jump of the model."""
+    if not found.converged:
+        return {}
+    made = profile(found.problem, theta=found.theta)
+    if made.attrs["minimum"] < found.value - LEVEL * (1 + found.value):
+        better = dict(zip(made.parameter.values, made.estimate.values))
+        raise JaxeconError(
+            f"the profiles found J = {made.attrs['minimum']} < {found.value} at {better}; take more starts"
+        )
+    return {str(n): (float(made.lower[i]), float(made.upper[i])) for i, n in enumerate(made.parameter.values)}
 
 
 def run_agents(
@@ -124,7 +153,7 @@ def run_agents(
     problem = dataclasses.replace(problem, map=dataclasses.replace(problem.map, draws=RUNS))
     found = simulated_estimate(problem, starts=starts, saved=saved)
     known = from_jacobian(problem, found.theta, found.jacobian, found.covariance, found.weight, TOLERANCE)
-    record = record_of(model, targets, fit, found, known)
+    record = record_of(model, targets, fit, found, known, {})
     fresh = dict(zip(fit.targets, map(float, found.moments), strict=True))
     rows = (dataclasses.replace(m, model=fresh.get(m.target, m.model)) for m in record.moments)
     return dataclasses.replace(record, moments=tuple(rows))
@@ -166,7 +195,8 @@ def run_set(model: Model, name: str, fit: str, *, seeds: int = 200, slopes: int 
         for (n, f), (lo, hi), g, x in zip(fields.items(), ranges, problem.given, theta, strict=True)
     )  # fmt: skip
     return FitRecord(
-        name, model.name, values.doc, "baseline", "smm", 1, 0, seeds, value, 0, nan, nan, rank, ((value, 1.0),),
+        name, model.name, values.doc, "baseline", "smm", 1, 0, seeds, value, 0, nan, nan, rank,
+        (BasinRow(value, 1.0, 0.0, dict(zip(fields, map(float, theta), strict=True))),),
         (*map(float, singular), *(0.0,) * (len(theta) - len(singular))),
         {n: float(w) for n, w in zip(fields, weakest)}, {}, parameters, rows, targets.hash,
     )  # fmt: skip
@@ -185,7 +215,7 @@ def claims_under(model: Model, sets: Sequence[str] = SETS) -> list[ClaimRow]:
     points = {"baseline": model.params()} | {n: model.parameter_set(n) for n in names}
     if "paper" in points:
         del points["baseline"]
-    cheap = [c.id for c in model.claims if c.cost in WITHIN]
+    cheap = [c.id for c in model.claims if c.id not in left_out(model)]
     margins: dict[str, dict[str, float]] = {}
     about = {}
     for label, p in points.items():
@@ -194,6 +224,11 @@ def claims_under(model: Model, sets: Sequence[str] = SETS) -> list[ClaimRow]:
                 margins.setdefault(c.id, {})[label] = c.margin
                 about[c.id] = (c.expectation, c.statement)
     return [ClaimRow(i, *about[i], found) for i, found in margins.items()]
+
+
+def left_out(model: Model) -> dict[str, str]:
+    """Claims that are too dear to be checked at every set, and why."""
+    return {c.id: LEFT_OUT[c.cost] for c in model.claims if c.cost not in WITHIN}
 
 
 def store(model: Model, name: str, text: str) -> Path:
@@ -217,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in args.models or list(models()):
         model = load(name)
         if args.claims:
-            written = [store(model, "claims", claims_to_toml(claims_under(model)))]
+            written = [store(model, "claims", claims_to_toml(claims_under(model), left_out(model)))]
         elif args.set:
             written = [store(model, args.set, fit_to_toml(run_set(model, args.set, *args.fit)))]
         else:

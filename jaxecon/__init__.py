@@ -21,10 +21,13 @@ from jaxecon.analysis.optimum_slopes import optimum_slopes as optimum_slopes
 from jaxecon.analysis.pareto import pareto_surface as pareto_surface
 from jaxecon.analysis.plans import policy_plan as policy_plan
 from jaxecon.analysis.posterior_policy import posterior_policy as posterior_policy
+from jaxecon.analysis.profiles import profile as profile
+from jaxecon.analysis.rank_test import rank_test as rank_test
 from jaxecon.analysis.robust import robust_policy as robust_policy
 from jaxecon.analysis.scenarios import discover as discover
 from jaxecon.analysis.sensitivity import sensitivity as sensitivity
 from jaxecon.analysis.simulate import simulate as simulate
+from jaxecon.analysis.simulation_based import approximate_posterior as approximate_posterior
 from jaxecon.analysis.solve import solve as solve
 from jaxecon.analysis.sweep import open_sweep as open_sweep
 from jaxecon.analysis.sweep import sweep as sweep

@@ -80,7 +80,7 @@ def test_intervals_of_an_agent_layer_cover():
 @pytest.mark.slow
 def test_the_shipped_fit_meets_the_documented_moments():
     """All eleven within the tolerance of claim C3.7; the default values miss some of them (decisions, Supply shock: agents)."""
-    p, u = SUPPLY.parameter_set("agents_fit"), SUPPLY.policy()
+    p, u = SUPPLY.parameter_set("paper"), SUPPLY.policy()
     means = {n: mean_and_error(x)[0] for n, x in sample_moments(p, u, jax.random.key(5), 100).items()}
     errors = {n: float(means[n]) / m.documented - 1 for n, m in MOMENTS.items()}
     assert max(abs(e) for e in errors.values()) < TOLERANCE, errors

@@ -71,7 +71,9 @@ class _Market:
         for k in range(101):
             s = k / 100
             h, a, out = self.human(s), self.ai(s), self.p["w_0"]
-            mine = out if s < self.s0 else h if s < self.s1 else a if s <= self.sH else h
+            # A band of AI without width holds nobody, not even the best.
+            with_ai = self.s1 < self.sH and self.s1 <= s <= self.sH
+            mine = out if s < self.s0 else a if with_ai else h
             worst = max(worst, max(h, a, out) - mine)
         return worst
 

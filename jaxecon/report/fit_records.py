@@ -53,18 +53,32 @@ class MomentRow:
 
 
 @dataclasses.dataclass(frozen=True)
+class BasinRow:
+    """A minimum that starts have found: its distance, their share, how far apart their ends lie (largest share of a range), and where."""
+
+    value: float
+    share: float
+    extent: float
+    theta: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
 class FitRecord:
     """A stored fit.
 
     **Attributes**
 
     - `value`, `dof`, `p_value`: weighted distance at the minimum (J), degrees of freedom, chance of a larger one (NaN at 0 dof).
-    - `starts`, `basins`: starts, and of each minimum found its distance and the share of starts that reach it.
+    - `starts`, `basins`: starts, and the minima that they found, best first; `failed`, `elsewhere`, `unsettled`: shares of starts at which
+      the model is not solved, that came to rest in none of them, or still moved when their steps were spent (NaN and minima without
+      place in older records).
     - `gradient`: largest projected gradient at the estimate; `rank`: of the Jacobian of moments.
     - `singular_values`: of the Jacobian in standard errors by shares of the ranges; `weakest`: weights of the
-      parameters in the combination that moves the moments least.
+      parameters in the combination that moves the moments least. Both of parameters that are not held at an end of their range.
     - `shifts`: what a rise of each target by one standard error does to each estimate (Andrews, Gentzkow and Shapiro),
-      `{parameter: {target: shift}}`.
+      `{parameter: {target: shift}}`; `informativeness`: share of the variance of each estimate that each target explains alone, likewise.
+    - `intervals`: of 95 % by the profile likelihood, `{parameter: (lower, upper)}`, NaN where it reaches the end of the range; empty where
+      that was not computed.
     - `targets_hash`: of the file of targets that was read.
     """
 
@@ -81,13 +95,18 @@ class FitRecord:
     p_value: float
     gradient: float
     rank: int
-    basins: tuple[tuple[float, float], ...]
+    basins: tuple[BasinRow, ...]
     singular_values: tuple[float, ...]
     weakest: Mapping[str, float]
     shifts: Mapping[str, Mapping[str, float]]
     parameters: tuple[FreeParameter, ...]
     moments: tuple[MomentRow, ...]
     targets_hash: str = ""
+    failed: float = 0.0
+    elsewhere: float = 0.0
+    unsettled: float = 0.0
+    informativeness: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,45 +140,56 @@ def read_claims(model: Model) -> list[ClaimRow]:
     return [ClaimRow(**row) for row in tomllib.loads(file.read_text(encoding="utf-8")).get("claim", [])]
 
 
+def claims_left_out(model: Model) -> dict[str, str]:
+    """Claims that are not checked under the named sets, and why."""
+    file = _folder(model) / "claims.toml"
+    return dict(tomllib.loads(file.read_text(encoding="utf-8")).get("left_out", {})) if file.is_file() else {}
+
+
 def parse_fit(text: str) -> FitRecord:
     """A stored fit from its TOML."""
     data = tomllib.loads(text)
     found: dict[str, Any] = {**data["fit"], **data["identification"]}
     found["singular_values"] = tuple(found["singular_values"])
-    found["basins"] = tuple((float(a), float(b)) for a, b in found["basins"])
+    found["intervals"] = {n: (float(a), float(b)) for n, (a, b) in found["intervals"].items()}
+    found["basins"] = tuple(BasinRow(**x) for x in data["basin"])
     found["parameters"] = tuple(FreeParameter(**x) for x in data["parameter"])
     found["moments"] = tuple(MomentRow(**x) for x in data["moment"])
     return FitRecord(**found)
 
 
-IDENTIFICATION = ("rank", "singular_values", "weakest", "shifts")
+IDENTIFICATION = ("rank", "singular_values", "weakest", "shifts", "informativeness", "intervals")
+# Numbers at which the model is computed again are stored with all digits, others with DIGITS.
+EXACT, DIGITS = ("estimate", "theta"), 8
 
 
 def fit_to_toml(record: FitRecord) -> str:
     """The TOML of a fit; `parse_fit` is its inverse."""
     plain = dataclasses.asdict(record)
-    parameters, moments = plain.pop("parameters"), plain.pop("moments")
+    lists = {k: plain.pop(k + "s") for k in ("basin", "parameter", "moment")}
     identification = {k: plain.pop(k) for k in IDENTIFICATION}
     parts = [_table("[fit]", plain), _table("[identification]", identification)]
-    parts += [_table("[[parameter]]", x) for x in parameters] + [_table("[[moment]]", x) for x in moments]
+    parts += [_table(f"[[{name}]]", x) for name, rows in lists.items() for x in rows]
     return "\n".join(parts)
 
 
-def claims_to_toml(rows: Sequence[ClaimRow]) -> str:
-    """The TOML of claims under named sets."""
-    return "\n".join(_table("[[claim]]", dataclasses.asdict(x)) for x in rows)
+def claims_to_toml(rows: Sequence[ClaimRow], left_out: Mapping[str, str] | None = None) -> str:
+    """The TOML of claims under named sets; `left_out`: ids of those that were not checked, and why."""
+    parts = [_table("[left_out]", left_out)] if left_out else []
+    return "\n".join(parts + [_table("[[claim]]", dataclasses.asdict(x)) for x in rows])
 
 
 def _table(head: str, values: Mapping[str, Any]) -> str:
-    return "\n".join([head, *(f"{k} = {_literal(v)}" for k, v in values.items()), ""])
+    lines = (f"{_key(k)} = {_literal(v, 17 if k in EXACT else DIGITS)}" for k, v in values.items())
+    return "\n".join([head, *lines, ""])
 
 
-def _literal(value: Any) -> str:
+def _literal(value: Any, digits: int = DIGITS) -> str:
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{_key(k)} = {_literal(v)}" for k, v in value.items())
+        inner = ", ".join(f"{_key(k)} = {_literal(v, digits)}" for k, v in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_literal(v) for v in value)}]"
+        return f"[{', '.join(_literal(v, digits) for v in value)}]"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -167,7 +197,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-        return repr(float(f"{value:.8g}"))
+        return repr(float(f"{value:.{digits}g}"))
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -1,15 +1,17 @@
 """The section "Calibration" of the report: each stored fit with targets, estimates, identification, and what the data reject."""
 
 import math
+from collections.abc import Mapping
 
 from jaxecon.core.fields import fields_of
-from jaxecon.report.fit_records import ClaimRow, FitRecord, MomentRow, read_claims, read_fits
+from jaxecon.report.fit_records import ClaimRow, FitRecord, MomentRow, claims_left_out, read_claims, read_fits
 from jaxecon.report.page import folded, heading, paragraph, table
 from jaxecon.report.study import ModelStudy
 
 # A moment is missed from so many standard errors on; a fit is rejected, and a combination of parameters is left open, below. A projected
-# gradient of more than this share of the distance is none of a minimum.
-MISSED, REJECTED, OPEN, STOPPED = 2.0, 0.05, 1.0, 1e-4
+# gradient of more than this share of the distance is none of a minimum. Minima whose distance is less than CLOSE above the best (95 % of
+# chi-squared with one degree of freedom) are not told apart by the data; ends of one minimum this far apart are a set.
+MISSED, REJECTED, OPEN, STOPPED, CLOSE, APART = 2.0, 0.05, 1.0, 1e-4, 3.841459, 0.02
 
 
 def calibration(s: ModelStudy) -> str:
@@ -33,7 +35,7 @@ def calibration(s: ModelStudy) -> str:
         )
     out += "".join(one_fit(r) for r in records)
     claims = read_claims(s.model)
-    return out + (under_sets(claims) if claims else "")
+    return out + (under_sets(claims, claims_left_out(s.model)) if claims else "")
 
 
 def one_fit(r: FitRecord) -> str:
@@ -42,8 +44,20 @@ def one_fit(r: FitRecord) -> str:
     fitted = [m for m in r.moments if m.use == "fit"]
     out += _moments(fitted) + paragraph(verdict(r))
     out += table(
-        ["parameter", "range", f"before ({r.base})", "estimate", "standard error", "unit", "at a bound"],
-        [[p.name, [p.lo, p.hi], p.given, p.estimate, p.standard_error, p.unit, p.at_bound] for p in r.parameters],
+        [
+            "parameter",
+            "range",
+            f"before ({r.base})",
+            "estimate",
+            "standard error",
+            "95 % by profile",
+            "unit",
+            "at a bound",
+        ],
+        [
+            [p.name, [p.lo, p.hi], p.given, p.estimate, p.standard_error, interval(r, p.name), p.unit, p.at_bound]
+            for p in r.parameters
+        ],
     )
     out += paragraph(identification(r))
     rows = [[p, *(shift.get(m.target) for m in fitted)] for p, shift in r.shifts.items() if any(shift.values())]
@@ -51,12 +65,20 @@ def one_fit(r: FitRecord) -> str:
         columns = ["estimate of", *(m.target.replace("_", " ") for m in fitted)]
         words = "What one standard error more of each target does to each estimate"
         out += folded(words, table(columns, rows))
+        rows = [[p, *(share.get(m.target) for m in fitted)] for p, share in r.informativeness.items()]
+        words = "Informativeness: share of the variance of each estimate that each target explains alone"
+        out += folded(words, table(columns, rows)) if rows else ""
     checks = [m for m in r.moments if m.use == "check"]
     if checks:
         out += folded(f"{len(checks)} checks, not fitted", _moments(checks))
-    ends = ", ".join(f"{value:.4g} ({share:.0%})" for value, share in r.basins[:5])
+    ends = ", ".join(f"{b.value:.4g} ({b.share:.1%})" for b in r.basins[:5])
+    lost = (
+        ""
+        if math.isnan(r.failed)
+        else (f"; {r.failed:.1%} not solved, {r.elsewhere:.1%} at rest elsewhere, {r.unsettled:.1%} still moving")
+    )
     return out + paragraph(
-        f"{r.method.upper()} from {r.starts} starts, seed {r.seed}; minima and the share of starts in each: {ends}; projected gradient "
+        f"{r.method.upper()} from {r.starts} starts, seed {r.seed}; minima and the share of starts in each: {ends}{lost}; projected gradient "
         f"{r.gradient:.0e}; targets {r.targets_hash}.",
         "note",
     )
@@ -105,23 +127,51 @@ def verdict(r: FitRecord) -> str:
     if r.gradient > STOPPED * (1 + r.value):
         words += " The search ends at a kink or a jump of the model, where the slope does not vanish: standard errors are not to be trusted."
     at_bound = [f"{p.name} ({p.at_bound})" for p in r.parameters if p.at_bound]
-    return words + (f" At the end of its range: {', '.join(at_bound)}." if at_bound else "")
+    words += f" At the end of its range: {', '.join(at_bound)}." if at_bound else ""
+    return words + "".join(rivals(r))
+
+
+def rivals(r: FitRecord) -> list[str]:
+    """Minima among which the data do not choose, in words: a set of points at the best distance, others hardly above it. None at a kink,
+    along which searches stop anywhere."""
+    best, *others = r.basins
+    if r.gradient > STOPPED * (1 + r.value):
+        return []
+    words = []
+    if best.extent > APART:
+        words.append(f" The best minimum is no point: its ends lie up to {best.extent:.0%} of a range apart.")
+    for b in others:
+        if b.value - best.value < CLOSE:
+            where = ", ".join(f"{k} {v:.3g}" for k, v in b.theta.items()) or "a place that was not kept"
+            words.append(
+                f" The data do not tell it from another minimum: J = {b.value:.4g} at {where}, where {b.share:.1%} of the starts end "
+                f"({best.share:.1%} end at the best one)."
+            )
+    return words
+
+
+def interval(r: FitRecord, name: str) -> str | None:
+    """The interval of a parameter by the profile likelihood in words, `open` where it reaches the end of the range."""
+    if name not in r.intervals:
+        return None
+    lower, upper = ("open" if math.isnan(x) else f"{x:.4g}" for x in r.intervals[name])
+    return f"{lower} to {upper}"
 
 
 def identification(r: FitRecord) -> str:
     """What the moments pin down: singular values, and the combination that moves them least."""
-    values = ", ".join(f"{x:.3g}" for x in r.singular_values)
+    values, free = ", ".join(f"{x:.3g}" for x in r.singular_values), len(r.singular_values)
     words = (
-        f"Singular values of the Jacobian, in standard errors of the moments by the width of the ranges: {values} (rank {r.rank} of "
-        f"{len(r.parameters)})."
+        f"Singular values of the Jacobian, in standard errors of the moments by the width of the ranges: {values or 'none'} (rank {r.rank} of "
+        f"{free}{'' if free == len(r.parameters) else '; those at an end of their range count as known'})."
     )
-    if len(r.parameters) == 1:
+    if free < 2:
         return words
     weights = ", ".join(
         f"{k} {v:+.2f}" for k, v in sorted(r.weakest.items(), key=lambda x: -abs(x[1])) if abs(v) >= 0.05
     )
     smallest = r.singular_values[-1]
-    lost = len(r.parameters) - r.rank
+    lost = free - r.rank
     if lost == 1:
         words += (
             f" Not identified: moving along ({weights}) changes no moment, so these estimates are one point of a line."
@@ -135,7 +185,7 @@ def identification(r: FitRecord) -> str:
     return words
 
 
-def under_sets(rows: list[ClaimRow]) -> str:
+def under_sets(rows: list[ClaimRow], left_out: Mapping[str, str] | None = None) -> str:
     """Margins of claims under the named sets, side by side; those whose verdict changes come first."""
     names = list(dict.fromkeys(n for row in rows for n in row.margins))
 
@@ -146,6 +196,8 @@ def under_sets(rows: list[ClaimRow]) -> str:
     flipped = [row for row in rows if changes(row)]
     words = "Claims under the sets " + ", ".join(names) + "; margins at each set, positive where a claim holds. "
     words += f"The verdict changes for {', '.join(x.id for x in flipped)}." if flipped else "No verdict changes."
+    if left_out:
+        words += f" Not checked here: {', '.join(f'{k} ({why})' for k, why in left_out.items())}."
     ordered = flipped + [row for row in rows if row not in flipped]
     body = [[x.id, x.statement, x.expectation, *(x.margins.get(n, math.nan) for n in names)] for x in ordered]
     return (
