@@ -81,6 +81,8 @@ def test_targets_and_fits_are_read(tmp_path):
     (tmp_path / "targets.toml").write_text(GOOD)
     found = read_targets(MODEL, tmp_path / "targets.toml")
     assert found == read_targets(MODEL, GOOD) and len(found.hash) == 16
+    assert read_targets(MODEL, GOOD.replace("two rounding units", "three of them")).hash == found.hash
+    assert read_targets(MODEL, GOOD.replace("0.2", "0.3")).hash != found.hash
     assert list(found.targets) == ["quantity", "other survey", "price", "welfare"]
     one = found.targets["quantity"]
     assert (one.value, one.standard_error, one.year, one.judgment) == (8.0, 0.2, 2025, "two rounding units")

@@ -1,6 +1,7 @@
 """What is known about one model: targets, named fits, and the correlations between errors of measurement."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -88,10 +89,22 @@ class FitSpec:
     place: Place = Place()
 
 
+def hash_of(
+    targets: Mapping[str, Target], fits: Mapping[str, FitSpec], correlations: Mapping[tuple[str, str], float]
+) -> str:
+    """Hash of the numbers and moments of the evidence; words about them do not change it."""
+    numbers = [
+        (t.name, t.moment, t.value, t.standard_error, t.place, t.compare, t.against, t.use) for t in targets.values()
+    ]
+    searches = [(f.name, sorted(f.free.items()), f.targets, f.base, f.method, f.place) for f in fits.values()]
+    parts = (*sorted(map(repr, numbers)), *sorted(map(repr, searches)), *sorted(map(repr, correlations.items())))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
 @dataclasses.dataclass(frozen=True)
 class Targets:
-    """The evidence on one model: targets by name, fits by name, correlations between targets, a hash of the text, and priors of
-    parameters by their names."""
+    """The evidence on one model: targets by name, fits by name, correlations between targets, a hash of all that a fit computes
+    with, and priors of parameters by their names."""
 
     model: str
     targets: Mapping[str, Target]

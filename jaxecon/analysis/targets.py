@@ -1,7 +1,6 @@
 """Evidence as data: targets of a calibration and named fits (`evidence`), read from TOML and validated with every error at once."""
 
 import dataclasses
-import hashlib
 import math
 import tomllib
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxecon.analysis.designs import inputs_of, range_problem
-from jaxecon.analysis.evidence import COMPARISONS, FitSpec, Place, Target, Targets, covariance_of
+from jaxecon.analysis.evidence import COMPARISONS, FitSpec, Place, Target, Targets, covariance_of, hash_of
 from jaxecon.analysis.sourced_priors import read_priors
 from jaxecon.core.errors import InputError, did_you_mean, name_problems
 from jaxecon.core.fields import GRADES, fields_of
@@ -87,8 +86,7 @@ def read_targets(model: Model, source: str | Path) -> Targets:
     problems += wrong
     if problems:
         raise InputError(problems, where)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Targets(model.name, targets, fits, correlations, digest, priors)
+    return Targets(model.name, targets, fits, correlations, hash_of(targets, fits, correlations), priors)
 
 
 def _text_of(source: str | Path) -> tuple[str, str]:

@@ -79,7 +79,7 @@ class FitRecord:
       `{parameter: {target: shift}}`; `informativeness`: share of the variance of each estimate that each target explains alone, likewise.
     - `intervals`: of 95 % by the profile likelihood, `{parameter: (lower, upper)}`, NaN where it reaches the end of the range; empty where
       that was not computed.
-    - `targets_hash`: of the file of targets that was read.
+    - `targets_hash`: of the evidence that was read (`evidence.hash_of`).
     """
 
     name: str
