@@ -22,7 +22,7 @@ from jaxecon.core.systems import System
 from jaxecon.numerics.deflation import all_roots
 
 # Cells of one call on a CPU, where all wait for the slowest; a leading eigenvalue nearer to neutral than this is not stable.
-FEW, NEUTRAL = 32, 1e-9
+FEW, NEUTRAL = 32, 1e-12
 
 
 def _system_problems(system: System) -> list[str]:
