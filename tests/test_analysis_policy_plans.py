@@ -1,5 +1,7 @@
 """Policy over time: closed forms on the Pigou model, and the regulator of rents by a second route."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -84,31 +86,16 @@ def test_starts_that_end_on_different_hills():
     assert float(ds.value) == pytest.approx(float(ds.end_value.max())) and ds.end_value.max() > ds.end_value.min() + 1
 
 
-@pytest.mark.slow
-def test_a_carbon_budget_of_providers():
-    """Tokens worth their logarithm, energy e(t) a token: under a budget a tax that binds leaves equal energy at every date, and one
-    unit of the budget is worth the inverse of that."""
-    model = load("intelligence_capital")
-    about = dict(layer="flywheel", horizon=4.0, steps=4)
-    given = simulate(model, **about)
-    budget = 0.75 * float(given.energy_use.sum())
-    ds = policy_plan(model, ["compute_tax"], lambda path: jax.numpy.log(path.token_volume), starts=2,
-                     constraints={"energy_use": (None, budget)}, **about)  # fmt: skip
-    tax, energy = ds.plan.values[0], ds.energy_use.values
-    inside = (tax > 1e-6) & (tax < 2 - 1e-6)
-    assert ds.attrs["status"] == "CONSTRAINED" and inside.sum() >= 2 and np.ptp(energy[inside]) <= 1e-7
-    assert float(ds.multiplier[0]) == pytest.approx(1 / energy[inside].mean(), rel=1e-6)
-    assert np.all(energy[tax < 1e-6] < energy[inside].mean()), "where energy is scarce anyhow nothing is taxed"
-    np.testing.assert_allclose(energy[tax < 1e-6], given.energy_use.values[tax < 1e-6], rtol=1e-12)
-    assert float(ds.limit_value[0]) == pytest.approx(budget) and float(ds.kkt_residual) <= 1e-8
-
-
-@pytest.mark.slow
 def test_a_layer_that_takes_no_paths_says_of_what():
-    with pytest.raises(InputError, match="takes no path of human_quota, but of no instrument"):
-        policy_plan(load("content_platform"), ["human_quota"], lambda path: path.time)
-    with pytest.raises(InputError, match="takes no path of competition, but of disclosure_rule, fairness_weight"):
-        policy_plan(load("information_asymmetry"), ["competition", "disclosure_rule"], lambda path: path.time)
+    layer = MODEL.dynamics["adjustment"]
+    held = dataclasses.replace(
+        layer, run=lambda p, u, t: layer.run(p, dataclasses.replace(u, tax=u.tax.reshape(())), t)
+    )
+    model = dataclasses.replace(MODEL, dynamics={"held": held, "adjustment": layer})
+    with pytest.raises(
+        InputError, match=r"takes no path of tax, but of no instrument; .* another layer \(adjustment\)"
+    ):
+        policy_plan(model, ["tax"], surplus, layer="held")
 
 
 def test_problems_of_constraints_and_starts():
