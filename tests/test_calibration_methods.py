@@ -174,6 +174,8 @@ def test_a_killed_sampler_goes_on_and_the_policy_knows_what_is_uncertain(calibra
 
 
 def test_sequential_monte_carlo_and_its_runs_are_kept(calibrate):
+    # Without the prior, which the point estimate does not know.
+    Path("pigou.toml").write_text(TARGETS)
     words = ("--method", "smc", "--chains", "2", "--draws", "400", "-o")
     assert calibrate("pigou", *words, "whole") == 0
     killed("run-0", "pigou", *words, "killed")
