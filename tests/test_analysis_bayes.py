@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -113,6 +114,29 @@ def test_failed_points_have_density_zero_and_finite_gradients():
         h = 1e-6
         ends = [jax.vmap(density.potential)(z[:2] + s) for s in (h, -h)]
         np.testing.assert_allclose((ends[0] - ends[1]) / (2 * h), slope[:2, 0], rtol=1e-6)
+
+
+def test_what_is_not_free_is_a_constant_of_the_program():
+    """Equal parameters share the program whatever is observed; others get their own and their own numbers."""
+    traced = []
+
+    @eqx.filter_jit
+    def potential(density, z):
+        traced.append(density)
+        return density.potential(z)
+
+    def at(problem):
+        with jax.enable_x64(True):
+            density, z = density_of(problem, prior_of(problem, None)), jnp.asarray(problem.to_z([1.0]))
+            miss = (problem.observed - np.asarray(problem.moments(jnp.asarray([1.0])))) / problem.scale
+            exact = float(-density.log_prior(z) - density.constants[1]) + miss @ miss / 2
+            assert float(potential(density, z)) == pytest.approx(exact, rel=1e-12)
+        return len(traced)
+
+    assert at(edge_problem()) == 1
+    assert at(edge_problem().observing([2.0, 0.4])) == 1
+    assert at(dataclasses.replace(edge_problem(), p=LINEAR.params(y=0.5))) == 2
+    assert at(dataclasses.replace(edge_problem(), p=LINEAR.params(y=0.5))) == 2
 
 
 def test_a_posterior_with_an_edge():
