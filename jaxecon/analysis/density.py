@@ -140,7 +140,8 @@ class Density(eqx.Module):
 
     def moments(self, z: Float[Array, " k"]) -> Float[Array, " m"]:
         """Moments of the model, smooth; NaN where it does not solve."""
-        return self.map(*self.around.tree(), self.to_theta(z), jax.random.key(self.seed), True)[0]
+        p, u = self.around.tree()
+        return self.map(p, u, self.to_theta(z), jax.random.key(self.seed), True)[0]
 
     def log_likelihood_of(self, moments: Float[Array, " m"]) -> Float[Array, ""]:
         """Log likelihood at given moments; NaN where they are."""

@@ -179,7 +179,7 @@ class _Task:
         for _, first, last in chunks_of(n, CHUNK):
 
             def cells_of(
-                start: int, stop: int, put: Callable[[Any], Any], first: int = first
+                start: int, stop: int, size: int, put: Callable[[Any], Any], first: int = first
             ) -> tuple[np.ndarray, ...]:
                 with precision_of(self.p):
                     points = jnp.asarray(padded(self.points[first + start : first + stop], size))
