@@ -1,7 +1,8 @@
 """Write the fits and the claims under named sets that ship with the models: `python -m calibration.package_data [MODEL ...] [--fit NAME]`.
 
 Every fit of `calibration/<model>/targets.toml` is estimated and stored as `jaxecon/models/<model>/fits/<fit>.toml`, whatever comes out:
-rejected fits and parameters that are not identified, too. With `--claims` the claims are checked under the sets `paper` and `evidence`.
+rejected fits and parameters that are not identified, too. With `--claims` the claims are checked under the sets `paper` and `evidence`;
+`--context` copies the evidence that no moment measures.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from jaxecon.report.fit_records import (
     FreeParameter,
     MomentRow,
     claims_to_toml,
+    context_to_toml,
     fit_to_toml,
 )
 
@@ -245,6 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--fit", action="append", metavar="NAME", help="one fit; repeatable; default: all")
     parser.add_argument("--claims", action="store_true", help="claims under the sets instead of fits")
+    parser.add_argument("--context", action="store_true", help="evidence that no moment measures instead of fits")
     parser.add_argument("--set", metavar="NAME", help="a set that was found elsewhere, against the targets of --fit")
     parser.add_argument("--starts", type=int)
     args = parser.parse_args(arguments)
@@ -253,6 +256,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = load(name)
         if args.claims:
             written = [store(model, "claims", claims_to_toml(claims_under(model), left_out(model)))]
+        elif args.context:
+            written = [store(model, "context", context_to_toml(targets_of(model).context.values()))]
         elif args.set:
             written = [store(model, args.set, fit_to_toml(run_set(model, args.set, *args.fit)))]
         else:

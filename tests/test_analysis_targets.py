@@ -1,6 +1,8 @@
 """Targets as data: what is read, how places and comparisons are computed, and that every wrong entry is named at once."""
 
 import dataclasses
+import html
+import math
 from pathlib import Path
 
 import jax
@@ -13,6 +15,8 @@ from jaxecon.analysis.targets import Place, Target, read_targets
 from jaxecon.core.discovery import models
 from jaxecon.core.errors import InputError
 from jaxecon.core.model import RESTRICTED, SOLVED, Moments
+from jaxecon.report.fit_records import stored_context
+from jaxecon.report.fits import beside, numbers
 
 GOOD = """
 [model]
@@ -37,6 +41,9 @@ value = 7.5
 standard_error = 0.3
 unit = "units"
 source = "another survey"
+reported = true
+year = 2024
+grade = "E"
 set = ["first"]
 
 [[target]]
@@ -46,6 +53,9 @@ value = 2.0
 standard_error = 0.1
 unit = "money"
 source = "a survey"
+judgment = "one digit"
+year = 2025
+grade = "E"
 
 [[target]]
 name = "welfare"
@@ -54,6 +64,33 @@ value = 16.0
 unit = "money"
 source = "an estimate"
 use = "check"
+
+[[context]]
+name = "old price"
+value = 3.0
+unit = "money"
+year = 1999
+source = "an almanac"
+grade = "E"
+reason = "before the market of the model"
+
+[[context]]
+name = "price range"
+lo = 1.5
+hi = 2.5
+unit = "money"
+year = 2024
+source = "a magazine"
+grade = "E"
+reason = "disagrees with price"
+
+[[context]]
+name = "price path"
+path = [[2019, 1.0], [2020.5, 1.5]]
+unit = "money"
+source = "a magazine"
+grade = "E"
+reason = "the model is static"
 
 [[correlation]]
 between = ["quantity", "price"]
@@ -87,6 +124,13 @@ def test_targets_and_fits_are_read(tmp_path):
     one = found.targets["quantity"]
     assert (one.value, one.standard_error, one.year, one.judgment) == (8.0, 0.2, 2025, "two rounding units")
     assert [t.name for t in found.checks()] == ["welfare"]
+    assert [t.reported for t in found.targets.values()] == [False, True, False, False]
+    old, between, path = found.context.values()
+    assert (old.values, old.year, old.reason) == ((3.0,), 1999, "before the market of the model")
+    assert (between.values, between.dates) == ((1.5, 2.5), ())
+    assert (path.values, path.dates, path.year) == ((1.0, 1.5), (2019.0, 2020.5), 2020)
+    text = GOOD.replace("value = 3.0", "value = 9.0")
+    assert read_targets(MODEL, text).context != found.context and read_targets(MODEL, text).hash == found.hash
     first, second = found.fits.values()
     assert first.targets == ("quantity", "other survey", "price") and first.free == {"b": (0.5, 2.0), "c": (1.0, 4.0)}
     assert second.targets == ("price",) and second.place.policy == (("tax", 8 / 3),)
@@ -183,6 +227,25 @@ def test_agent_moments_are_means_over_common_seeds():
         ('name = "other survey"', 'name = "quantity"', "2 targets are named 'quantity'"),
         ('source = "another survey"\n', "", "source is missing"),
         ("year = 2025", 'year = "2025"', "must be a whole number such as 2025"),
+        ("year = 2025", "year = 25", "in [1900, 2100]"),
+        ("year = 2025\n", "", "target 'quantity': year is missing; give it, that of the source"),
+        ('grade = "E"\n', "", "target 'quantity': grade is missing; give it: D, R, S, E"),
+        ('judgment = "two rounding units"\n', "", "standard_error has no reason; give it as judgment, or say reported = true"),
+        ("reported = true", "reported = false", "target 'other survey': standard_error has no reason"),
+        ("reported = true", "reported = 1", "reported = 1 must be true or false"),
+        ('name = "old price"', 'name = "price"', "context 'price': a target has this name"),
+        ('name = "price path"', 'name = "price range"', "context 'price range': the name is given 2 times"),
+        ("value = 3.0", "value = inf", "context 'old price': value = inf is not a finite number"),
+        ("value = 3.0", "lo = 3.0", "context 'old price': lo is given; give value, or lo and hi, or path alone"),
+        ("hi = 2.5", "hi = 1.5", "context 'price range': the range [1.5, 1.5] is empty; lo must be below hi"),
+        ("[2020.5, 1.5]", "[2018, 1.5]", "context 'price path': years of path = [2019.0, 2018.0] must rise within [1900, 2100]"),
+        (", [2020.5, 1.5]", "", "context 'price path': path = [[2019, 1.0]] must be at least two pairs [year, value]"),
+        ("year = 1999\n", "", "context 'old price': year is missing"),
+        ("year = 1999", "year = true", "context 'old price': year = True must be a whole number"),
+        ('reason = "disagrees with price"\n', "", "context 'price range': reason is missing; give it"),
+        ('source = "an almanac"', 'source = ""', "context 'old price': source = '' must be text"),
+        ('source = "an almanac"', 'source = "an almanac"\nnote = "old"', "'note' is no key of a context"),
+        ("[[context]]", "[[contexts]]", "did you mean 'context'?"),
         ('grade = "E"', 'grade = "Z"', "none of D, R, S, E"),
         ('use = "check"', 'use = "maybe"', "none of fit, check"),
         ('use = "check"', 'use = "check"\nerror = 1', "'error' is no key of a target"),
@@ -227,6 +290,15 @@ def test_all_wrong_entries_are_named_at_once():
         assert words in found
 
 
+def test_a_bad_context_names_all_that_is_wrong_beside_the_targets():
+    text = GOOD.replace("value = 8\n", "") + '[[context]]\nvalue = "much"\nlo = 1\ngrade = "Z"\nreason = 3\nyear = 1\n'
+    problems = wrong(text)
+    assert len(problems) == 8
+    for words in ("value is missing", "context number 4: name is missing", "unit is missing", "source is missing", "reason = 3 must be text",
+                  "grade = 'Z' is none of D, R, S, E", "value, lo is given", "year = 1 must be a whole number"):  # fmt: skip
+        assert any(words in x for x in problems), words
+
+
 def test_correlations_that_contradict_each_other_are_refused():
     more = '[[correlation]]\nbetween = ["{}", "{}"]\nvalue = {}\n'
     text = GOOD.replace("value = 0.5\n", "value = 0.9\n")
@@ -259,9 +331,63 @@ def test_a_problem_names_all_that_is_wrong_with_it():
         moment_problem(MODEL, [target])
 
 
+# What the collection of evidence holds and no moment measures: names by model, each of which must be kept with its number.
+KEPT = {
+    "intelligence_capital": {
+        "price_fall_by_milestone": (9, 900), "price_fall_phd_science": (40,), "price_gpt35_level": (20, 0.07), "elasticity_tokens_two_years": (1.26,),
+        "api_spend": (3.5, 8.4), "training_cost": (2.4,), "gpu_life_accounting": (5, 6), "months_in_top_ten": (0.583,),
+        "margin_openai_path": (0.35, 0.52, 0.70), "margin_anthropic_path": (-0.90, 0.53), "margin_survey_path": (0.41, 0.45, 0.52),
+        "hhi_path": (0.755, 0.466, 0.381), "multihoming_three": (0.81,), "agents_time_step": (0.1,), "agents_horizon": (20,),
+    },
+    "quasi_public_goods": {
+        "consumer_surplus": (97, 116, 172), "nairr_budget": (2.6,), "industry_models": (0.6, 0.9), "research_spillover": (3, 4), "value_not_used": (25,),
+    },
+    "content_platform": {
+        "youtube_random_top": (0.5,), "tail_youtube_random": (1.02, 1.12), "best_sellers_images": (0.6,), "download_image_ai": (1.94,),
+        "download_image_human": (1.22,), "adopters_output": (0.25,), "adopters_favourites": (0.5,), "spotify_10k": (71200,),
+        "supply_web_path": (0.05, 0.39, 0.503), "supply_music_path": (0.10, 0.18, 0.28, 0.34, 0.39, 0.44),
+    },
+    "supply_shock": {
+        "posts_writers": (-0.3,), "posts_coders": (-0.2,), "posts_data_entry": (-0.13,), "posts_translation": (-0.19,), "posts_support": (-0.16,),
+        "posts_video": (0.39,), "any_job_writing": (-0.012,), "jobs_taken_writing": (-0.047,), "trial_time": (-0.8,), "trial_quality": (0.4,),
+        "humans": (50,), "periods": (200,), "unit_cost_ai": (0.05,),
+    },
+    "information_pollution": {
+        "ahrefs_rank_ai": (0.046,), "ahrefs_rank_human": (0.135,), "ahrefs_rank_mixed": (0.819,), "detection_image": (0.5316,),
+        "detection_audio": (0.6208,), "detection_video": (0.5731,), "unreliable_sites_path": (49, 125, 150, 583, 713, 1121, 3006),
+    },
+    "rent_seeking": {"monopoly_united_states": (0.13, 0.5), "fake_reviews_other": (0.3, 0.4)},
+    "information_asymmetry": {"monitoring_cost": (93,), "hired_top_quintile": (-0.19,), "hired_bottom_quintile": (0.14,)},
+    "ai_growth": {"robots_china": (0.5,), "search_google": (0.9,), "countries_with_strategy": (60,)},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", sorted(models()))
-def test_the_targets_that_ship_are_valid(name):
-    path = Path(__file__).parent.parent / "calibration" / name / "targets.toml"
-    if path.exists():
-        found = read_targets(models()[name], path)
-        assert found.targets and all(t.source for t in found.targets.values())
+def test_the_targets_that_ship_are_valid_and_keep_what_no_moment_measures(name):
+    found = read_targets(models()[name], Path(__file__).parent.parent / "calibration" / name / "targets.toml")
+    for t in found.targets.values():
+        assert t.source and t.year and t.grade
+        # A standard error of a check, too, is reported by its source or judged; never both.
+        assert math.isnan(t.standard_error) or t.reported != bool(t.judgment)
+    for key, values in KEPT[name].items():
+        assert found.context[key].values == values, key
+
+
+@pytest.mark.parametrize("name", sorted(models()))
+def test_the_page_shows_what_the_targets_keep(name):
+    model = models()[name]
+    kept = read_targets(model, Path(__file__).parent.parent / "calibration" / name / "targets.toml").context
+    stored = stored_context(model)
+    assert [(c.name, c.unit, c.year, c.source, c.grade, c.reason, c.dates) for c in stored] == [
+        (c.name, c.unit, c.year, c.source, c.grade, c.reason, c.dates) for c in kept.values()
+    ]
+    for c in stored:
+        np.testing.assert_allclose(c.values, kept[c.name].values, rtol=1e-7)
+    page = beside(stored)
+    assert f"{len(kept)} entries" in page and all(html.escape(c.reason) in page for c in stored)
+
+
+def test_numbers_of_the_page():
+    found = read_targets(MODEL, GOOD).context
+    assert [numbers(c) for c in found.values()] == ["3", "1.5 to 2.5", "2019: 1, 2020.50: 1.5"]
+    assert beside([]) == ""

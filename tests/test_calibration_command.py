@@ -25,6 +25,9 @@ value = 7.0
 standard_error = 0.2
 unit = "units"
 source = "synthetic"
+reported = true
+year = 2025
+grade = "S"
 
 [[target]]
 name = "price"
@@ -33,6 +36,9 @@ value = 2.2
 standard_error = 0.1
 unit = "money"
 source = "synthetic"
+reported = true
+year = 2025
+grade = "S"
 
 [[target]]
 name = "damage"
@@ -41,6 +47,9 @@ value = 12.0
 standard_error = 0.5
 unit = "money"
 source = "synthetic"
+reported = true
+year = 2025
+grade = "S"
 
 [[target]]
 name = "taxed"
@@ -49,6 +58,9 @@ value = 0.5
 standard_error = 0.05
 unit = "1"
 source = "synthetic"
+reported = true
+year = 2025
+grade = "S"
 compare = "ratio"
 policy = { tax = 4.0 }
 against = {}

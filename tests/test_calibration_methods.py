@@ -28,6 +28,9 @@ value = {VALUES[name]}
 standard_error = {error}
 unit = "1"
 source = "closed form"
+reported = true
+year = 2025
+grade = "S"
 """
     for name, error in ERRORS.items()
 )

@@ -72,11 +72,7 @@ def test_the_targets_are_valid_and_every_number_has_a_source(name):
     assert targets.fits
     for t in targets.targets.values():
         assert t.source and (t.use == "check" or t.standard_error > 0)
-        assert (
-            t.use == "check"
-            or t.judgment
-            or name in ("intelligence_capital", "quasi_public_goods", "information_pollution")
-        )
+        assert t.use == "check" or t.judgment or t.reported
     for fit in targets.fits.values():
         assert fit.doc and set(fit.targets) <= set(targets.targets)
 
@@ -109,7 +105,7 @@ def test_stored_fits_belong_to_the_targets_of_today(name):
             assert {p.name: p.estimate for p in r.parameters} == pytest.approx(load_set(model, "paper").params)
         for m in r.moments:
             t = targets.targets[m.target]
-            assert (m.moment, m.value, m.unit, m.source) == (t.moment, t.value, t.unit, t.source)
+            assert (m.moment, m.value, m.unit, m.source, m.year) == (t.moment, t.value, t.unit, t.source, t.year)
             assert m.standard_error == pytest.approx(t.standard_error, nan_ok=True)
         errors = np.array([m.error for m in r.moments if m.use == "fit"])
         correlated = any({a, b} <= set(fit.targets) for a, b in targets.correlations)

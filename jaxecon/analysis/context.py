@@ -1,7 +1,8 @@
 """Evidence that no moment measures, read from the tables `[[context]]` of a file of targets and validated with every error at once."""
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from jaxecon.analysis.evidence import Context
@@ -19,10 +20,12 @@ def year_problem(label: str, year: Any) -> list[str]:
     lo, hi = YEARS
     if isinstance(year, int) and not isinstance(year, bool) and lo <= year <= hi:
         return []
-    return [f"{label}: year = {year!r} must be a whole number such as 2025, in [{lo}, {hi}]; give the year of the source"]
+    return [
+        f"{label}: year = {year!r} must be a whole number such as 2025, in [{lo}, {hi}]; give the year of the source"
+    ]
 
 
-def read_context(entries: Sequence[Mapping[str, Any]], taken: set[str] = frozenset()) -> tuple[list[str], dict[str, Context]]:  # fmt: skip
+def read_context(entries: Sequence[Mapping[str, Any]], taken: Collection[str] = ()) -> tuple[list[str], dict[str, Context]]:  # fmt: skip
     """What is wrong with the tables, and the evidence by name; `taken`: names of targets, which it must not repeat."""
     problems: list[str] = []
     found: dict[str, Context] = {}
@@ -72,7 +75,7 @@ def _numbers(entry: Mapping[str, Any], label: str) -> tuple[list[str], tuple[flo
     if not pairs or not all(_finite(x) for pair in path for x in pair):
         return [f"{label}: path = {path!r} must be at least two pairs [year, value] of finite numbers"], (), ()
     dates, values = (tuple(map(float, column)) for column in zip(*path, strict=True))
-    if any(a >= b for a, b in zip(dates, dates[1:])) or not YEARS[0] <= dates[0] <= dates[-1] < YEARS[1] + 1:
+    if any(a >= b for a, b in itertools.pairwise(dates)) or not YEARS[0] <= dates[0] <= dates[-1] < YEARS[1] + 1:
         return [f"{label}: years of path = {list(dates)} must rise within [{YEARS[0]}, {YEARS[1]}]; sort them"], (), ()
     return [], dates, values
 

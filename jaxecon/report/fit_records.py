@@ -7,11 +7,17 @@ computes the moments again at the stored estimates.
 import dataclasses
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from jaxecon.analysis.context import read_context
+from jaxecon.analysis.evidence import Context
+from jaxecon.core.errors import InputError
 from jaxecon.core.model import Model
+
+# Files beside the fits that are none.
+OTHERS = ("claims.toml", "context.toml")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +134,7 @@ def read_fits(model: Model) -> list[FitRecord]:
     folder = _folder(model)
     if not folder.is_dir():
         return []
-    files = sorted(x.name for x in folder.iterdir() if x.name.endswith(".toml") and x.name != "claims.toml")
+    files = sorted(x.name for x in folder.iterdir() if x.name.endswith(".toml") and x.name not in OTHERS)
     return [parse_fit((folder / name).read_text(encoding="utf-8")) for name in files]
 
 
@@ -144,6 +150,30 @@ def claims_left_out(model: Model) -> dict[str, str]:
     """Claims that are not checked under the named sets, and why."""
     file = _folder(model) / "claims.toml"
     return dict(tomllib.loads(file.read_text(encoding="utf-8")).get("left_out", {})) if file.is_file() else {}
+
+
+def stored_context(model: Model) -> list[Context]:
+    """The evidence that no moment of a model measures, a copy of what its targets keep; none for a model without the file."""
+    file = _folder(model) / "context.toml"
+    entries = tomllib.loads(file.read_text(encoding="utf-8")).get("context", []) if file.is_file() else []
+    problems, found = read_context(entries)
+    if problems:
+        raise InputError(problems, str(file))
+    return list(found.values())
+
+
+def context_to_toml(rows: Iterable[Context]) -> str:
+    """The TOML of evidence that no moment measures, as `stored_context` reads it."""
+    return "\n".join(_table("[[context]]", _entry(c)) for c in rows)
+
+
+def _entry(c: Context) -> dict[str, Any]:
+    if c.dates:
+        numbers: dict[str, Any] = {"path": list(zip(c.dates, c.values, strict=True))}
+    else:
+        numbers = dict(zip(("lo", "hi"), c.values, strict=True)) if len(c.values) == 2 else {"value": c.values[0]}
+    words = {k: getattr(c, k) for k in ("unit", "year", "source", "grade", "reason")}
+    return {"name": c.name, **numbers, **words}
 
 
 def parse_fit(text: str) -> FitRecord:

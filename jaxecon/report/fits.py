@@ -3,8 +3,17 @@
 import math
 from collections.abc import Mapping
 
+from jaxecon.analysis.evidence import Context
 from jaxecon.core.fields import fields_of
-from jaxecon.report.fit_records import ClaimRow, FitRecord, MomentRow, claims_left_out, read_claims, read_fits
+from jaxecon.report.fit_records import (
+    ClaimRow,
+    FitRecord,
+    MomentRow,
+    claims_left_out,
+    read_claims,
+    read_fits,
+    stored_context,
+)
 from jaxecon.report.page import folded, heading, paragraph, table
 from jaxecon.report.study import ModelStudy
 
@@ -15,7 +24,7 @@ MISSED, REJECTED, OPEN, STOPPED, CLOSE, APART = 2.0, 0.05, 1.0, 1e-4, 3.841459, 
 
 
 def calibration(s: ModelStudy) -> str:
-    """All fits of a model, the inputs that its paper documents, and its claims under the named sets."""
+    """All fits of a model, the inputs that its paper documents, what no moment measures, and its claims under the named sets."""
     records = read_fits(s.model)
     if not records:
         return ""
@@ -33,7 +42,7 @@ def calibration(s: ModelStudy) -> str:
             f"{len(inputs)} inputs taken as documented",
             table(["parameter", "value", "unit", "meaning", "source"], inputs),
         )
-    out += "".join(one_fit(r) for r in records)
+    out += "".join(one_fit(r) for r in records) + beside(stored_context(s.model))
     claims = read_claims(s.model)
     return out + (under_sets(claims, claims_left_out(s.model)) if claims else "")
 
@@ -82,6 +91,32 @@ def one_fit(r: FitRecord) -> str:
         f"{r.gradient:.0e}; targets {r.targets_hash}.",
         "note",
     )
+
+
+def beside(rows: list[Context]) -> str:
+    """Evidence that no moment measures, folded; nothing where there is none."""
+    body = [[c.name.replace("_", " "), numbers(c), c.unit, f"[{c.grade}]", c.year, c.reason, c.source] for c in rows]
+    columns = [
+        "evidence",
+        "number",
+        "unit",
+        "grade",
+        "year",
+        "why no moment measures it, what it disagrees with",
+        "source",
+    ]
+    words = f"Evidence that no moment measures: {len(rows)} entries, compared with nothing"
+    return folded(words, table(columns, body)) if rows else ""
+
+
+def numbers(c: Context) -> str:
+    """The numbers of an entry in words: one, a range, or a path with its years."""
+    if c.dates:
+        return ", ".join(
+            f"{math.floor(t)}: {v:,.6g}" if t == math.floor(t) else f"{t:.2f}: {v:,.6g}"
+            for t, v in zip(c.dates, c.values)
+        )
+    return " to ".join(f"{v:,.6g}" for v in c.values)
 
 
 def _moments(rows: list[MomentRow]) -> str:
