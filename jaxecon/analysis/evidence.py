@@ -32,7 +32,8 @@ class Target:
 
     - `name`, `moment`: its own name; the outcome or entry of `Model.moments` that it is compared with.
     - `value`, `standard_error`, `unit`: as measured; the standard error is NaN for a check that has none.
-    - `judgment`: why the standard error has this size, where the source reports none.
+    - `judgment`: why the standard error has this size, where the source reports none; `reported`: the source reports it, or the interval
+      that it follows from. A fitted target has one of them.
     - `year`, `source`, `grade`, `note`: where it comes from.
     - `place`: where the moment is read; `compare`: `level` there, or the change from the place `against` to `place` as
       `difference`, `ratio`, `log_difference`, or `elasticity` with respect to the one field that differs.
@@ -54,6 +55,29 @@ class Target:
     use: str = "fit"
     sets: tuple[str, ...] = ()
     note: str = ""
+    reported: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """Evidence that no moment of the model measures: kept beside the targets, never compared with the model.
+
+    **Attributes**
+
+    - `name`, `unit`: its own name, unit of its numbers.
+    - `values`: one number, the ends `(lo, hi)` of a range, or a path; `dates`: years of a path with their fractions, empty otherwise.
+    - `reason`: why no moment measures it, or what it disagrees with.
+    - `year`: of the evidence, the last one of a path; `source`, `grade`: as in `Target`.
+    """
+
+    name: str
+    values: tuple[float, ...]
+    unit: str
+    source: str
+    year: int
+    reason: str
+    grade: str = "E"
+    dates: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +128,7 @@ def hash_of(
 @dataclasses.dataclass(frozen=True)
 class Targets:
     """The evidence on one model: targets by name, fits by name, correlations between targets, a hash of all that a fit computes
-    with, and priors of parameters by their names."""
+    with, priors of parameters by their names, and by name what no moment measures (`context`, no part of the hash)."""
 
     model: str
     targets: Mapping[str, Target]
@@ -112,6 +136,7 @@ class Targets:
     correlations: Mapping[tuple[str, str], float]
     hash: str
     priors: Mapping[str, SourcedPrior] = dataclasses.field(default_factory=dict)
+    context: Mapping[str, Context] = dataclasses.field(default_factory=dict)
 
     def priors_of(self, fit: FitSpec) -> dict[str, SourcedPrior]:
         """The priors of the free parameters of a fit; those without one are uniform over their ranges."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxecon.analysis.context import read_context, year_problem
 from jaxecon.analysis.designs import inputs_of, range_problem
 from jaxecon.analysis.evidence import COMPARISONS, FitSpec, Place, Target, Targets, covariance_of, hash_of
 from jaxecon.analysis.sourced_priors import read_priors
@@ -20,7 +21,7 @@ from jaxecon.core.model import Model
 METHODS = ("gmm", "smm", "ml", "nuts", "smc", "abc")
 POINT_KEYS = ("policy", "params", "scale", "regime")
 TARGET_KEYS = (
-    "name", "moment", "value", "standard_error", "unit", "year", "source", "grade", "judgment", *POINT_KEYS,
+    "name", "moment", "value", "standard_error", "unit", "year", "source", "grade", "judgment", "reported", *POINT_KEYS,
     "compare", "against", "use", "set", "note",
 )  # fmt: skip
 FIT_KEYS = ("doc", "free", "base", "targets", "method", "params", "policy", "regime")
@@ -38,20 +39,21 @@ def read_targets(model: Model, source: str | Path) -> Targets:
     """Targets and fits of a model from a TOML file (a path, or a name that ends in `.toml`) or from its text.
 
     Tables: `[model]` (name), `[[target]]` (see `Target`), `[[correlation]]` (between = [a, b], value), `[fit.NAME]` (see
-    `FitSpec`; `free` maps fields to `[lo, hi]`), `[prior.PARAMETER]` (see `SourcedPrior`). Raises `InputError`, which names every wrong entry at once.
+    `FitSpec`; `free` maps fields to `[lo, hi]`), `[prior.PARAMETER]` (see `SourcedPrior`), `[[context]]` (see `Context`; `value`, or `lo`
+    and `hi`, or `path`, pairs `[year, value]`). A fitted target needs its year, its grade, and a judgment or `reported = true`. Raises `InputError`, which names every wrong entry at once.
     """
     text, where = _text_of(source)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError([f"{where} is not valid TOML: {error}; mend it there"], "the targets") from None
-    known = ("model", "target", "correlation", "fit", "prior")
+    known = ("model", "target", "correlation", "fit", "prior", "context")
     problems = [f"[{k}] is no table of targets; {did_you_mean(k, known)}" for k in data if k not in known]
-    head, entries, pairs, tables, beliefs = (data.get(k, e) for k, e in zip(known, ({}, [], [], {}, {})))
+    head, entries, pairs, tables, beliefs, rest = (data.get(k, e) for k, e in zip(known, ({}, [], [], {}, {}, [])))
     for word, value, kind, example in (
         ("model", head, dict, "[model]"), ("target", entries, list, "[[target]]"),
         ("correlation", pairs, list, "[[correlation]]"), ("fit", tables, dict, "[fit.NAME]"),
-        ("prior", beliefs, dict, "[prior.PARAMETER]"),
+        ("prior", beliefs, dict, "[prior.PARAMETER]"), ("context", rest, list, "[[context]]"),
     ):  # fmt: skip
         items = value if isinstance(value, list) else list(value.values()) if word in ("fit", "prior") and value else []
         if not isinstance(value, kind) or any(not isinstance(x, dict) for x in items):
@@ -84,9 +86,11 @@ def read_targets(model: Model, source: str | Path) -> Targets:
             fits[name] = fit
     wrong, priors = read_priors(model, beliefs, fits, set(tables))
     problems += wrong
+    wrong, context = read_context(rest, named)
+    problems += wrong
     if problems:
         raise InputError(problems, where)
-    return Targets(model.name, targets, fits, correlations, hash_of(targets, fits, correlations), priors)
+    return Targets(model.name, targets, fits, correlations, hash_of(targets, fits, correlations), priors, context)
 
 
 def _text_of(source: str | Path) -> tuple[str, str]:
@@ -137,11 +141,17 @@ def _target(model: Model, entry: Mapping[str, Any], label: str) -> tuple[list[st
     ]
     use, compare = entry.get("use", "fit"), entry.get("compare", "level")
     needed = ("name", "moment", "value", "unit", "source")
-    needed += ("standard_error",) if use == "fit" else ()
-    for key in needed:
-        if key not in entry:
-            hint = ", with its reason as judgment if the source reports none" if key == "standard_error" else ""
-            problems.append(f"{label}: {key} is missing; give it{hint}")
+    needed += ("standard_error", "year", "grade") if use == "fit" else ()
+    hints = {"standard_error": ", with its reason as judgment if the source reports none", "year": ", that of the source",
+             "grade": f": {', '.join(GRADES)}"}  # fmt: skip
+    problems += [f"{label}: {k} is missing; give it{hints.get(k, '')}" for k in needed if k not in entry]
+    reported = entry.get("reported", False)
+    if not isinstance(reported, bool):
+        problems.append(f"{label}: reported = {reported!r} must be true or false")
+    elif "standard_error" in entry and use == "fit" and not reported and not str(entry.get("judgment", "")).strip():
+        problems.append(
+            f"{label}: standard_error has no reason; give it as judgment, or say reported = true where the source reports it"
+        )
     for key in ("name", "moment", "unit", "source", "judgment", "note"):
         if key in entry and (not isinstance(entry[key], str) or (key in needed and not entry[key].strip())):
             problems.append(f"{label}: {key} = {entry[key]!r} must be text")
@@ -158,8 +168,7 @@ def _target(model: Model, entry: Mapping[str, Any], label: str) -> tuple[list[st
         )
         error = None
     year = entry.get("year")
-    if year is not None and (not isinstance(year, int) or isinstance(year, bool)):
-        problems.append(f"{label}: year = {year!r} must be a whole number such as 2025")
+    problems += year_problem(label, year) if year is not None else []
     sets = entry.get("set", [])
     sets = [sets] if isinstance(sets, str) else sets
     if not isinstance(sets, list) or any(not isinstance(s, str) for s in sets):
@@ -189,7 +198,7 @@ def _target(model: Model, entry: Mapping[str, Any], label: str) -> tuple[list[st
     return [], Target(
         entry["name"], entry["moment"], value or 0.0, error if "standard_error" in entry and error else math.nan, entry["unit"],
         entry["source"], year, entry.get("grade", "E"), entry.get("judgment", ""), place, compare, against, use,
-        tuple(sets), entry.get("note", ""),
+        tuple(sets), entry.get("note", ""), reported,
     )  # fmt: skip
 
 
