@@ -143,7 +143,7 @@ def prepare(args: argparse.Namespace) -> Job:
     problems = method_problems(problem, method, args.weight, instruments)
     if args.distributed is not None and (method in BAYES or by_agents(problem, method)):
         problems.append(
-            "--distributed shares the starts of gmm, ml and smooth smm; leave it out with agents, nuts, smc and abc"
+            "--distributed shares the starts of gmm, ml and smooth smm; leave it out with nuts, smc, abc and fits of agents"
         )
     if problems:
         raise InputError(problems, "the calibration")
