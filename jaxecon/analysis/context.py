@@ -46,11 +46,11 @@ def read_context(entries: Sequence[Mapping[str, Any]], taken: Collection[str] = 
             wrong.append(f"{label}: the name is given {seen.count(name)} times; give each its own name")
         more, dates, values = _numbers(entry, label)
         wrong += more
-        year: Any = entry.get("year", math.floor(dates[-1]) if dates else None)
-        if year is None and "path" not in entry:
-            wrong.append(f"{label}: year is missing; give the year of the source")
-        elif year is not None:
+        year = entry.get("year", math.floor(dates[-1]) if dates else 0)
+        if "year" in entry or dates:
             wrong += year_problem(label, year)
+        elif "path" not in entry:
+            wrong.append(f"{label}: year is missing; give the year of the source")
         problems += wrong
         if not wrong:
             found[entry["name"]] = Context(
