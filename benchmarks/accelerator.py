@@ -27,7 +27,7 @@ from benchmarks.timing import device_memory_gb, peak_memory_gb, timed
 from jaxecon.analysis.batch import CHUNK, WIDE, Response, _table, _unravel, _wide_rows, evaluate_rows, points_at_once
 from jaxecon.analysis.designs import box_of, resolve
 from jaxecon.analysis.study import Study, plan
-from jaxecon.analysis.sweep import Tally
+from jaxecon.analysis.tally import Tally
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.discovery import load
 from jaxecon.core.fields import fields_of
@@ -42,27 +42,18 @@ WORKERS = 8
 
 @dataclasses.dataclass
 class Summary:
-    """What is kept of a sweep: the tally of its cells, and least, sum and largest of each outcome over solved ones."""
+    """What is kept of a sweep: the tally of its cells, and the sum of each outcome over solved ones."""
 
     tally: Tally
-    least: np.ndarray
     total: np.ndarray
-    largest: np.ndarray
 
     @classmethod
     def of(cls, rows: np.ndarray) -> "Summary":
         """The summary of one chunk, `rows` [points, outcomes + 2]."""
-        values, residual, status = rows[:, :-2], rows[:, -2], rows[:, -1]
-        tally = Tally()
-        tally.add(residual, status, (0, 0))
-        some = ~np.isnan(values)
-        least, largest = np.fmin.reduce(values), np.fmax.reduce(values)
-        return cls(tally, least, np.sum(values, axis=0, where=some), largest)
+        return cls(Tally.of(rows.T, (0, 0)), np.nansum(rows[:, :-2], axis=0))
 
     def add(self, other: "Summary") -> None:
-        self.tally.counts.update(other.tally.counts)
-        self.tally.residual = float(np.fmax(self.tally.residual, other.tally.residual))
-        self.least, self.largest = np.fmin(self.least, other.least), np.fmax(self.largest, other.largest)
+        self.tally.add(other.tally)
         self.total = self.total + other.total
 
 
@@ -126,7 +117,7 @@ def sweep_row(points: int, budget_s: float) -> dict[str, Any]:
     found = summarize(whole, chunk, points, budget_s - (start - begin))
     seconds = time.perf_counter() - start
     done, solved = found.tally.counts.total(), found.tally.counts[0]
-    outcomes = np.stack([found.least, found.total / max(solved, 1), found.largest], axis=1)
+    outcomes = np.stack([found.tally.least, found.total / max(solved, 1), found.tally.largest], axis=1)
     row = {
         "work": f"sweep of {MODEL}, {points} points, only the tally kept",
         "ours_s": seconds,

@@ -154,7 +154,8 @@ def run_agents(
     """A fit of discrete agent moments: means of 200 runs, those of the fitted ones over runs that the search has not seen."""
     problem = dataclasses.replace(problem, map=dataclasses.replace(problem.map, draws=RUNS))
     found = simulated_estimate(problem, starts=starts, saved=saved)
-    known = from_jacobian(problem, found.theta, found.jacobian, found.covariance, found.weight, TOLERANCE)
+    held = [bool(x) for x in found.at_bound]
+    known = from_jacobian(problem, found.theta, found.jacobian, found.covariance, found.weight, TOLERANCE, held)
     record = record_of(model, targets, fit, found, known, {})
     fresh = dict(zip(fit.targets, map(float, found.moments), strict=True))
     rows = (dataclasses.replace(m, model=fresh.get(m.target, m.model)) for m in record.moments)

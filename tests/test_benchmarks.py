@@ -141,7 +141,7 @@ def test_the_summary_is_that_of_the_sweep():
     assert found.tally.counts.total() == points and found.tally.counts[0] == solved > 0.99 * points
     assert found.tally.residual == float(ds.max_residual.where(ds.status == 0).max())
     for k, name in enumerate(load(accelerator.MODEL).Outcomes.__dataclass_fields__):
-        assert found.least[k] == float(ds[name].min()) and found.largest[k] == float(ds[name].max())
+        assert found.tally.least[k] == float(ds[name].min()) and found.tally.largest[k] == float(ds[name].max())
         assert found.total[k] / solved == pytest.approx(float(ds[name].mean()), rel=1e-9, abs=1e-12)
     part = accelerator.summarize(study, 1000, points, budget_s=0.0)
     assert 1000 <= part.tally.counts.total() < points, "the budget ends the sweep between chunks"

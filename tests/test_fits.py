@@ -36,14 +36,14 @@ MODELS = sorted(models())
 FEWER = {
     ("ai_growth", "exposure"), ("ai_growth", "paper"),
     ("content_platform", "art"), ("content_platform", "concentration"), ("content_platform", "evidence"),
-    ("information_pollution", "commons"),
     ("intelligence_capital", "evidence"), ("intelligence_capital", "paper"), ("intelligence_capital", "reading"),
     ("intelligence_capital", "shares"),
     ("quasi_public_goods", "evidence"), ("quasi_public_goods", "paper"),
     ("rent_seeking", "evidence"), ("supply_shock", "evidence"), ("supply_shock", "agents_fit"),
+    ("supply_shock", "paper"),
 }  # fmt: skip
 # Models whose claims under `evidence` have not been checked.
-UNCHECKED = {"ai_growth", "information_pollution", "supply_shock"}
+UNCHECKED = {"supply_shock"}
 # Sets that hold the estimates of a fit of another name.
 FIT_OF = {
     ("supply_shock", "paper"): "agents_fit",
