@@ -117,6 +117,7 @@ def test_discrete_agents_are_fitted_run_by_run(calibrate, capsys):
     np.testing.assert_allclose([estimates[n][0] for n in "ac"], [a, c], atol=0.5 * exact.max())
 
 
+@pytest.mark.slow
 def test_a_killed_fit_of_agents_goes_on_and_ends_with_the_same_bytes(calibrate):
     assert calibrate("crowd", *AGENTS, "whole") == 0
     assert set(parts("whole")) == {f"stage-{i:05d}.npz" for i in range(6)}
@@ -146,6 +147,7 @@ def test_more_parameters_than_moments_of_agents_are_said_to_be_free(calibrate, c
 CHAINS = ("--method", "nuts", "--chains", "3", "--draws", "300", "--warmup", "200", "-o")
 
 
+@pytest.mark.slow
 def test_a_killed_sampler_goes_on_and_the_policy_knows_what_is_uncertain(calibrate, capsys):
     assert calibrate("pigou", *CHAINS, "whole", "--instruments", "tax") == 0
     text = capsys.readouterr().out
@@ -176,6 +178,7 @@ def test_a_killed_sampler_goes_on_and_the_policy_knows_what_is_uncertain(calibra
     assert "'b'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_sequential_monte_carlo_and_its_runs_are_kept(calibrate):
     # Without the prior, which the point estimate does not know.
     Path("pigou.toml").write_text(TARGETS)
@@ -192,6 +195,7 @@ def test_sequential_monte_carlo_and_its_runs_are_kept(calibrate):
         assert abs(x["estimate"] - y["mean"]) < 1.5 * x["standard_error"]
 
 
+@pytest.mark.slow
 def test_agents_by_simulation_alone(calibrate, capsys):
     pytest.importorskip("pyabc")
     words = ("--set", "two", "--method", "abc", "--draws", "80", "--populations", "5", "-o")
