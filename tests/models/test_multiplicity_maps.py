@@ -209,12 +209,14 @@ def test_one_polluted_equilibrium():
     solve = quick_jit(eqm.equilibrium)
     for i, j in np.ndindex(3, 3):
         p = model.params(p_A=float(ds.p_A[j]))
-        eq = solve(p, model.policy(provenance=0.5, low_quality_tax=float(ds.low_quality_tax[i])))
-        assert int(eq.mode) == 0 and int(ds["count"][i, j]) == int(ds.stable[i, j]) <= 1, (i, j)
-        if int(ds["count"][i, j]):
+        u = model.policy(provenance=0.5, low_quality_tax=float(ds.low_quality_tax[i]))
+        eq = solve(p, u)
+        assert int(eq.mode) == 0 and np.max(np.abs(model.system.residual(eq.y, p, u))) < 1e-9, (i, j)
+        count = int(ds["count"][i, j])
+        assert count == int(ds.stable[i, j]) and (count == 1 or ((i, j) == (2, 2) and count == 0)), (i, j)
+        if count:
             found = [float(ds[n][i, j, 0]) for n in model.system.box]
             np.testing.assert_allclose(found, eq.y, atol=1e-7)
-    assert int(ds["count"].sum()) >= 8
     dynamics = importlib.import_module("jaxecon.models.information_pollution.dynamics")
     p, u = model.params(), model.policy()
     rest = dynamics.rest_point(p, u)
