@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parent
 PARTS = ("__main__", "limits", "operations", "timing")
 ON_GPU = ("accelerator", "crossover")
 # Options and the benchmarks that take them.
-OPTIONS = {"points": ("accelerator",), "budget_s": ("accelerator", "crossover"), "models": ("crossover",)}
+OPTIONS = {"points": ("accelerator",), "budget_s": ("accelerator", "crossover"), "models": ("crossover", "policy")}
 
 
 def benchmarks() -> list[str]:
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--budget", type=float, dest="budget_s", help="seconds that `accelerator` or `crossover` may take"
     )
-    parser.add_argument("--models", type=_names, help="models of `crossover`, comma-separated")
+    parser.add_argument("--models", type=_names, help="models of `crossover` or `policy`, comma-separated")
     args = parser.parse_args(argv)
     chosen = _names(args.only) or (list(ON_GPU) if args.device == "gpu" else benchmarks())
     problems = [

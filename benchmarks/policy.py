@@ -1,6 +1,7 @@
 """The best policy at 10^5 draws of the prior, against a loop of SciPy's BFGS and L-BFGS-B over the same objective and gradient."""
 
 import time
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 import jax
@@ -27,10 +28,11 @@ PROBLEMS = {
 }
 
 
-def measure(device: str) -> list[dict]:
+def measure(device: str, models: Sequence[str] = ()) -> Iterator[dict]:
     """One row a model: seconds of `optimal_policies`, and those of the faster method of SciPy on a sample of the draws."""
     del device  # JAX computes on it
-    return [_row(name, *problem) for name, problem in PROBLEMS.items()]
+    for name in models or PROBLEMS:
+        yield _row(name, *PROBLEMS[name])
 
 
 def _row(name: str, instruments: tuple[str, ...], hessian: str) -> dict:

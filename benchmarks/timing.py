@@ -106,9 +106,11 @@ def _processor() -> str:
 
 
 def _commit() -> str:
+    """The commit that is measured, and whether anything but rows of results differs from it."""
+    git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        run = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-        dirty = ["git", "-C", str(Path(__file__).parent), "status", "--porcelain", "--untracked-files=no"]
+        run = [*git, "rev-parse", "HEAD"]
+        dirty = [*git, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude)results"]
         commit = subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip()
         changed = subprocess.run(dirty, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -4,11 +4,15 @@ An agent splits a unit of time into production $1-r-m$, traditional rent-seeking
 $\max_{r, m \ge 0,\ r+m \le 1} w(1-r-m) + X r + Y m - (c_r r^2 + c_m m^2 + 2 c_x r m)/2$.
 """
 
+import math
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import erfc
 from jaxtyping import Array, Float
 
@@ -17,6 +21,7 @@ from jaxecon.models.rent_seeking.params import Params, Policy
 Scalar = Float[Array, ""]
 # Nodes an axis for ln c_r and ln c_m; w is integrated in closed form, so that nothing has a kink at a node.
 NODES = 5
+_ROOT_HALF, _DENSITY = 0.5**0.5, (2 * math.pi) ** -0.5
 
 
 class Gains(NamedTuple):
@@ -104,19 +109,46 @@ def smooth_reply(
 
 def normal_cdf(z: Array) -> Array:
     r"""$\Phi(z)$, with relative accuracy in the left tail; half as many operations as `ndtr`."""
-    return 0.5 * erfc(-z * np.sqrt(0.5))
+    return 0.5 * erfc(-z * _ROOT_HALF)
 
 
-def _shortfalls(p: Params, k: Array) -> tuple[Array, Array]:
-    r"""$E[(k-w)^+]$ and $E[w (k-w)^+]$ of lognormal w [S]; zero for $k \le 0$.
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _shortfall(j: int, k: Array, w: Array, sd: Array) -> Array:
+    r"""$E[w^j (k-w)^+]$ of lognormal w with median `w` and log standard deviation `sd` [S]; zero for $k \le 0$.
 
-    From $E[w^j; w<k] = w^j e^{j^2 sd^2/2}\, \Phi((\ln k - \ln w)/sd - j\,sd)$.
+    $k B_j - B_{j+1}$ with $B_j = E[w^j; w<k] = w^j e^{j^2 sd^2/2}\, \Phi((\ln k - \ln w)/sd - j\,sd)$; its slope by k is $B_j$.
     """
+    positive, z = _standardized(k, w, sd)
+    return jnp.where(positive, k * _below(j, z, w, sd) - _below(j + 1, z, w, sd), 0.0)
+
+
+def _standardized(k: Array, w: Array, sd: Array) -> tuple[Array, Array]:
     positive = k > 0
-    z = jnp.log(jnp.where(positive, k, 1.0) / p.w) / p.sd
-    below = [p.w**j * jnp.exp(j**2 * p.sd**2 / 2) * normal_cdf(z - j * p.sd) for j in range(3)]
-    level, weighted = k * below[0] - below[1], k * below[1] - below[2]
-    return jnp.where(positive, level, 0.0), jnp.where(positive, weighted, 0.0)
+    return positive, jnp.log(jnp.where(positive, k, 1.0) / w) / sd
+
+
+def _below(j: int, z: Array, w: Array, sd: Array) -> Array:
+    return w**j * jnp.exp(j**2 * sd**2 / 2) * normal_cdf(z - j * sd)
+
+
+@partial(_shortfall.defjvp, symbolic_zeros=True)
+def _shortfall_jvp(j, primals, tangents):  # pyright: ignore
+    """The densities at the kink cancel: what automatic derivatives would compute and subtract."""
+    k, w, sd = primals
+    positive, z = _standardized(k, w, sd)
+    at, above = _below(j, z, w, sd), _below(j + 1, z, w, sd)
+    value = jnp.where(positive, k * at - above, 0.0)
+    dk, dw, dsd = tangents
+    slope = jnp.zeros_like(value)
+    if not isinstance(dk, SymbolicZero):
+        slope = slope + jnp.where(positive, at, 0.0) * dk
+    if not isinstance(dw, SymbolicZero):
+        slope = slope + jnp.where(positive, (j * k * at - (j + 1) * above) / w, 0.0) * dw
+    if not isinstance(dsd, SymbolicZero):
+        density = w**j * jnp.exp(j**2 * sd**2 / 2 - (z - j * sd) ** 2 / 2) * _DENSITY
+        by_sd = sd * (j**2 * k * at - (j + 1) ** 2 * above) + k * density
+        slope = slope + jnp.where(positive, by_sd, 0.0) * dsd
+    return value, slope
 
 
 def mean_choices(p: Params, X: Scalar, Y: Scalar, nodes: int = NODES) -> Means:
@@ -129,26 +161,28 @@ def mean_choices(p: Params, X: Scalar, Y: Scalar, nodes: int = NODES) -> Means:
     z, weight = np.polynomial.hermite_e.hermegauss(nodes)
     z, weight = jnp.asarray(z, p.w.dtype), jnp.asarray(weight / weight.sum(), p.w.dtype)
     spread = jnp.exp(p.sd * z)
-    c_r, c_m = (p.c_r * spread)[:, None], (p.c_m * spread)[None, :]
     mass = weight[:, None] * weight[None, :]
     first = X >= Y  # whether traditional rent-seeking is the better use
     hi, lo = jnp.maximum(X, Y), jnp.minimum(X, Y)
-    c_1, c_2 = jnp.where(first, c_r, c_m), jnp.where(first, c_m, c_r)
-    c_x, D = p.c_x, c_r * c_m - p.c_x**2
+    # Curvatures of the better use along the first axis, of the other along the second.
+    c_1, c_2 = (jnp.where(first, p.c_r, p.c_m) * spread)[:, None], (jnp.where(first, p.c_m, p.c_r) * spread)[None, :]
+    c_x, D = p.c_x, c_1 * c_2 - p.c_x**2
     both = (lo - c_x / c_1 * hi) / (1 - c_x / c_1)  # below this w the second effort is used, too
     full_alone = hi - c_1  # below this w the first effort takes all time
     full_both = ((c_2 - c_x) * hi + (c_1 - c_x) * lo - D) / (c_1 + c_2 - 2 * c_x)
     full = jnp.where(both > full_alone, full_both, full_alone)
-    both = jnp.maximum(both, full)
 
     def expected(at_hi: Array, at_both: Array, at_full: Array) -> tuple[Array, Array]:
-        """Means of both efforts from those of $(k - w)^+$ at the three kinks."""
+        """Means of both efforts from those of $(k - w)^+$ at the three kinks; no kink lies below the last one."""
+        at_both = jnp.maximum(at_both, at_full)
         pair = at_both - at_full
         one = (at_hi - at_both) / c_1 + (c_2 - c_x) / D * pair
         return jnp.sum(mass * one), jnp.sum(mass * (c_1 - c_x) / D * pair)
 
-    kinks = [_shortfalls(p, k) for k in (hi, both, full)]
-    (e_1, e_2), (we_1, we_2) = (expected(*(k[j] for k in kinks)) for j in range(2))
+    # The barrier keeps the compiler from computing each mean anew in every sum.
+    (e_1, e_2), (we_1, we_2) = (
+        expected(*lax.optimization_barrier([_shortfall(j, k, p.w, p.sd) for k in (hi, both, full)])) for j in range(2)
+    )
     output = p.w * jnp.exp(p.sd**2 / 2) - we_1 - we_2
     active = jnp.where(hi > 0, normal_cdf(jnp.log(jnp.where(hi > 0, hi, 1.0) / p.w) / p.sd), 0.0)
     return Means(jnp.where(first, e_1, e_2), jnp.where(first, e_2, e_1), output, active)

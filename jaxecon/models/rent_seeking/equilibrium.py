@@ -63,9 +63,11 @@ def starts(args: tuple[Params, Policy]) -> Start:
 
     Nearly always transparency settles close to where it would if choices stayed as they are at S = .95; a few points
     below, on a coarse population, tell whether it gets stuck earlier. Full transparency is a rest point wherever nobody
-    seeks rents there, but often one that no path reaches: it counts only if transparency rises all the way.
+    seeks rents there, but often one that no path reaches: it counts only if transparency rises all the way. In float32,
+    which is enough to begin with.
     """
-    p, u = args
+    dtype = args[0].A.dtype
+    p, u = jax.tree.map(lambda x: x.astype(jnp.float32), args)
     R = jnp.full_like(p.A, 0.1)
     up = clarity(p, u, p.A)
 
@@ -81,12 +83,12 @@ def starts(args: tuple[Params, Policy]) -> Start:
     j = jnp.argmax(stuck)
     hi, at_hi = points[j], rise[j]
     lo, at_lo = jnp.where(j > 0, points[j - 1], 0.0), jnp.where(j > 0, rise[j - 1], 1.0)
-    between = lo + (hi - lo) * at_lo / (at_lo - jnp.minimum(at_hi, -1e-300))
+    between = lo + (hi - lo) * at_lo / (at_lo - jnp.minimum(at_hi, -1e-30))
     first = jnp.where(jnp.any(stuck), between, guess)
     guesses = jnp.stack([first, 0.5 * (lo + hi), lo])
     y = jnp.stack([guesses, jnp.full_like(guesses, 0.1)][: 2 if p.capture else 1], axis=1)
     ceiling = jnp.where(jnp.any(stuck), jnp.minimum(1.02 * hi, 1.0), 1.0)
-    return Start(y, jnp.broadcast_to(ceiling, guesses.shape))
+    return jax.tree.map(lambda x: x.astype(dtype), Start(y, jnp.broadcast_to(ceiling, guesses.shape)))
 
 
 def _attempt(start: Start, args: tuple[Params, Policy]) -> tuple[Float[Array, " k"], Bool[Array, ""]]:
