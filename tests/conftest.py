@@ -1,6 +1,7 @@
 """Tests run in float64, with the type of each number kept apart."""
 
 import os
+import shutil
 import tempfile
 
 import jax
@@ -10,10 +11,14 @@ jax.config.update("jax_enable_x64", True)
 
 
 def pytest_configure(config):
-    """One compilation cache for the run and its workers: the same functions are compiled by many tests."""
-    folder = os.environ.setdefault("JAXECON_TEST_CACHE", tempfile.mkdtemp(prefix="jaxecon-tests-"))
+    """One compilation cache for the run, its workers and the processes that tests start: the same functions are compiled by many."""
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if folder is None:
+        folder = os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxecon-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    seconds = os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", float(seconds))
 
 
 @pytest.fixture
