@@ -14,7 +14,8 @@ import numpy as np
 
 from benchmarks.timing import peak_memory_gb, timed
 from jaxecon.analysis.designs import quasi_random
-from jaxecon.analysis.sobol import SobolStream, saltelli_blocks, saltelli_design, sobol_indices
+from jaxecon.analysis.sobol import saltelli_blocks, saltelli_design, sobol_indices
+from jaxecon.analysis.sobol_stream import SobolStream
 
 PARAMETERS, BASE, RESAMPLES, SEED = 20, 2**16, 100, 1
 BAR = 150.0

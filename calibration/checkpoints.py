@@ -2,11 +2,9 @@
 so that a kill at any moment loses at most those under way."""
 
 import dataclasses
-import errno
 import hashlib
 import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,29 +14,13 @@ import numpy as np
 
 from jaxecon.analysis.hosts import from_first
 from jaxecon.analysis.least_squares import Ends
+from jaxecon.analysis.saved import write_atomically
 from jaxecon.analysis.store import StoreError
 from jaxecon.core.errors import InputError
 
 FORMAT = "jaxecon calibration 1"
 # Bytes of the checksum that precedes a block.
 DIGEST = 32
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file in full or not at all; raises `StoreError` if the disk refuses."""
-    beside = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
-        raise StoreError(
-            f"{path} could not be written: {why}. What was done before is safe; mend the cause and go on with --resume"
-        ) from error
 
 
 @dataclasses.dataclass(frozen=True)

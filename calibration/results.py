@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from calibration.checkpoints import write_atomically
 from jaxecon.analysis.estimate import Estimate
 from jaxecon.analysis.evidence import SourcedPrior
 from jaxecon.analysis.inference import delta_method, policy_intervals
 from jaxecon.analysis.moment_problem import MomentProblem
 from jaxecon.analysis.posterior import Posterior, arviz
+from jaxecon.analysis.saved import write_atomically
 from jaxecon.analysis.simulation_based import pyabc
 from jaxecon.core.fields import fields_of
 from jaxecon.core.optional import optional_module

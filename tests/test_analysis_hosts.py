@@ -1,5 +1,6 @@
 """One study on one device, on eight, and in two processes: the same numbers; and what becomes of one whose process is lost."""
 
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ import jaxecon
 import jaxecon.analysis.claims as claims_module
 import jaxecon.analysis.moment_problem as moments_module
 import jaxecon.analysis.optima as optima_module
-from jaxecon import load, moment_problem, open_sweep, sweep
+from jaxecon import load, moment_problem, multiplicity, open_sweep, sweep
 from jaxecon.analysis import batch, conditions, policies
 from jaxecon.analysis.conditions import condition, landscape_of
 from jaxecon.analysis.designs import resolve
@@ -207,6 +208,19 @@ for claim in claims(MODEL, ["P2", "P5", "P6"], draws=700):
         found[claim.id + " map"] = claim.boundary.margin
 shares = sensitivity(MODEL, samples=128, second_order=True)
 found |= {n: shares[n].values for n in ("first", "total", "second", "total_ci")}
+# Killed in the third piece; the first process wrote what the others go on from.
+store, pieces, study = out.rsplit("_", 1)[0] + ".run", [], dict(samples=256, tolerance=1e-9)
+def kill(done, total, info):
+    pieces.append(done)
+    if len(pieces) == 3:
+        raise KeyError
+try:
+    sensitivity(MODEL, store=store, progress=kill, **study)
+except KeyError:
+    pass
+resumed = sensitivity(MODEL, store=store, resume=True, progress=kill, **study)
+assert len(pieces) == 5 and pieces[3] == pieces[2] and resumed.identical(sensitivity(MODEL, **study))
+found["resumed"] = resumed["total_path"].values
 found["nu"] = sensitivity(MODEL, "derivative", samples=32)["nu"].values
 for method in ("adam", "lbfgs"):
     best = optimize(MODEL, ["tax"], starts=12, steps=20, method=method)
@@ -327,12 +341,33 @@ print(jax.config.values["jax_cuda_visible_devices"], jax.process_count())
 AXES = ("A=0.5:2:200", "c_r=1:3:500")
 
 
-def sweep_process(store, host, port, resume=False):
-    """One of two processes of a sweep of 100 000 points by the command line."""
-    words = ["sweep", "rent_seeking", *AXES, "-o", str(store), "--no-cache", "--distributed", f"{host}/2@127.0.0.1:{port}",
-             "--heartbeat", "20", *(["--resume"] if resume else [])]  # fmt: skip
+def command_process(words, host, port):
+    """One of two processes of a command."""
+    words = [*words, "--no-cache", "--distributed", f"{host}/2@127.0.0.1:{port}", "--heartbeat", "20"]
     return subprocess.Popen([sys.executable, "-m", "jaxecon", *words], env=os.environ | {"JAX_PLATFORMS": "cpu"},
                             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)  # fmt: skip
+
+
+def sweep_process(store, host, port, resume=False):
+    """One of two processes of a sweep of 100 000 points by the command line."""
+    words = ["sweep", "rent_seeking", *AXES, "-o", str(store), *(["--resume"] if resume else [])]
+    return command_process(words, host, port)
+
+
+@pytest.mark.slow
+def test_a_map_of_two_processes_is_that_of_one(tmp_path):
+    """72 cells are several groups for each; the first process writes the map."""
+    out, port = tmp_path / "map.json", free_port()
+    words = ["multiplicity", "ai_growth", "kap=0.002:0.03:8", "L_1=1:8:9", "-o", str(out)]
+    both = [command_process(words, host, port) for host in (0, 1)]
+    errors = [p.communicate(timeout=600)[1] for p in both]
+    assert [p.returncode for p in both] == [0, 0], errors
+    found = json.loads(out.read_text())["variables"]
+    one = multiplicity(load("ai_growth"), {"kap": (0.002, 0.03, 8), "L_1": (1.0, 8.0, 9)})
+    assert set(np.unique(one["count"])) == {0, 2}
+    for name in ("count", "stable", "lead_over_h", "leading"):
+        values = np.array(found[name]["values"], float)
+        np.testing.assert_allclose(values, one[name].values, rtol=1e-12, atol=1e-14, err_msg=name)
 
 
 @pytest.mark.slow

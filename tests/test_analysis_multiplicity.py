@@ -110,6 +110,23 @@ def test_a_model_may_bring_its_system():
     ]
 
 
+def needle(x, p, u):
+    """Flat but for a dent around r, with a root on each side of r: Newton from outside never moves."""
+    return 1 - 2 * jnp.exp(-(((x - p.r) / 1e-3) ** 2))
+
+
+def test_what_the_model_solves_for_is_counted():
+    """Where no start leads to the root that the model has; where the model has none, the map is as without."""
+    bare = System(needle, {"x": (-2.0, 2.0)})
+    side = 1e-3 * np.sqrt(np.log(2))
+    own = dataclasses.replace(bare, own=lambda p, u: jnp.where(p.r > 0, p.r + jnp.array([[side], [5.0]]), jnp.nan))
+    axes = {"r": [-0.2, 0.3, 0.7]}
+    assert list(multiplicity(BASE, axes, bare)["count"].values) == [0, 0, 0]
+    ds = multiplicity(BASE, axes, own)
+    assert list(ds["count"].values) == [0, 1, 1], "the second one that it offers is no root"
+    np.testing.assert_allclose(ds.x[1:, 0], [0.3 + side, 0.7 + side], rtol=1e-12)
+
+
 SPREAD = """
 import sys
 import jax

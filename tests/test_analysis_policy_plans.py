@@ -3,10 +3,11 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from pigou import MODEL
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize
 
 from jaxecon import InputError, load, policy_plan, simulate
 from jaxecon.models.rent_seeking.regulator import FeedbackRule, discounted_loss, feedback_loss
@@ -135,3 +136,33 @@ def test_the_regulator_of_rents_by_a_second_route():
     assert float(constant.value_given) == pytest.approx(given, rel=1e-12)
     assert path.value < rule.value < constant.value < given
     assert float(path.kkt_residual) <= 1e-5
+
+
+@pytest.mark.slow
+def test_a_compute_tax_on_the_flywheel_against_scipy():
+    """Capability less a convex damage of energy, in two pieces: first the highest tax, then one inside its range. SciPy's search with
+    differences over the simulated path, the sum written anew, ends there from two sides and finds nothing better."""
+    model = load("intelligence_capital")
+    p, dates = model.params(Omega=2.0), dict(horizon=6.0, steps=10)
+
+    def flow(path):
+        return jnp.mean(path.capability, axis=1) - 650 * path.energy_use**2
+
+    def loss(x):
+        taxed = model.policy(compute_tax=np.repeat(x, [6, 5]).tolist())
+        path = simulate(model, "flywheel", params=p, policy=taxed, **dates)
+        flows = path.capability.mean("provider") - 650 * path.energy_use**2
+        return -float((0.97**path.time * flows).sum()) * 0.6
+
+    ds = policy_plan(
+        model, ["compute_tax"], flow, layer="flywheel", discount=0.97, pieces=2, params=p, iterations=60, **dates
+    )
+    plan = ds.plan.values[0, [0, -1]]
+    assert plan[0] == 2.0 and 1.0 < plan[1] < 1.9 and ds.attrs["status"] == "AT_BOUND" and ds.agreement == 1.0
+    assert float(ds.kkt_residual) < 1e-8 and float(ds.curvature) < 0
+    assert float(ds.value) == pytest.approx(-loss(plan), rel=1e-12)
+    assert float(ds.value_given) == pytest.approx(-loss(np.zeros(2)), rel=1e-12)
+    for start in ([0.3, 0.3], [1.5, 1.9]):
+        found = minimize(loss, start, method="L-BFGS-B", bounds=[(0, 2)] * 2, options={"ftol": 1e-15, "gtol": 1e-8})
+        np.testing.assert_allclose(found.x, plan, atol=1e-3)
+        assert -found.fun <= float(ds.value) + 1e-10

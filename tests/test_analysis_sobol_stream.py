@@ -5,7 +5,8 @@ import pytest
 from functions import G_WEIGHTS, ISHIGAMI, ISHIGAMI_EDGE, SOBOL_G
 
 from jaxecon import InputError, sensitivity
-from jaxecon.analysis.sobol import SobolStream, saltelli_design, sobol_indices
+from jaxecon.analysis.sobol import saltelli_design, sobol_indices
+from jaxecon.analysis.sobol_stream import SobolStream
 
 K, N = 4, 2048
 

@@ -19,13 +19,11 @@ from jaxecon.analysis.batch import Response, evaluate_rows, evaluate_slopes
 from jaxecon.analysis.designs import (
     Box,
     box_of,
-    get_values,
-    name_problems,
     outcome_names,
-    range_problem,
     replace,
     resolve,
 )
+from jaxecon.analysis.policies import choose
 from jaxecon.core.errors import InputError
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import SOLVED, Model, evaluate_pure
@@ -228,24 +226,14 @@ def policy_problem(
 
     Raises `InputError`.
     """
-    p, u = resolve(model, params, policy, "float64")
-    known, bounds = fields_of(model.Policy), dict(bounds or {})
-    names = (instruments,) if isinstance(instruments, str) else tuple(instruments)
-    goal = objective or model.objective
-    problems = name_problems(names, known, f"instrument of {model.name}")
-    problems += name_problems([goal], fields_of(model.Outcomes), f"outcome of {model.name}")
-    problems += [
-        f"the bounds of {n!r} are given, but it is not among the instruments" for n in bounds if n not in names
-    ]
-    problems += [w for n in bounds if n in known and (w := range_problem(known[n], bounds[n]))]
-    problems += [f"{n} is a path in the given policy; optimize a scalar" for n in names
-                 if n in known and np.ndim(getattr(u, n)) > 0]  # fmt: skip
-    problems += [] if names else ["no instrument is named; name at least one"]
-    if problems:
+    choice, problems = choose(model, instruments, objective, params, policy, bounds, maximize)
+    if problems or choice is None:
         raise InputError(problems, f"the policy problem of {model.name}")
-    lo, hi = np.array([bounds.get(n, known[n].bounds) for n in names], float).T
-    start = np.clip(np.asarray(get_values(p, u, names), float), lo, hi)
-    return PolicyProblem(model, names, goal, -1.0 if maximize else 1.0, lo, hi, start, p, u)
+    with jax.enable_x64(True):
+        start = np.clip(choice.given, choice.lo, choice.hi)
+    return PolicyProblem(
+        model, choice.names, choice.objective, -choice.sign, choice.lo, choice.hi, start, choice.p, choice.u
+    )
 
 
 def to_pandas(dataset: xr.Dataset) -> Any:

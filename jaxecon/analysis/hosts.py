@@ -42,8 +42,8 @@ def _or_lost(step: Callable[[], Any]) -> Any:
         return step()
     except jax.errors.JaxRuntimeError as error:
         raise ProcessLost(
-            f"process {jax.process_index()} of {jax.process_count()} lost another one ({str(error)[:200]}). The chunks of a "
-            "sweep that are done are safe; start the same command again, a sweep with --resume (resume=True)"
+            f"process {jax.process_index()} of {jax.process_count()} lost another one ({str(error)[:200]}). What a store "
+            "holds is safe; start the same command again, one with a store with --resume (resume=True)"
         ) from error
 
 

@@ -1,6 +1,7 @@
 """What each method of `sensitivity` computes: points from the box, outputs of the model, estimates as labelled variables."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator
 from statistics import NormalDist
 from typing import Any
@@ -8,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from jaxecon.analysis.batch import CHUNK, Response, evaluate_many, evaluate_rows
+from jaxecon.analysis.convergence import Looks
 from jaxecon.analysis.copula import Copula
 from jaxecon.analysis.designs import Box, Progress, get_values, quasi_random
+from jaxecon.analysis.saved import SavedStudy
 from jaxecon.analysis.screening import elementary_effects, morris_design, morris_indices
 from jaxecon.analysis.shapley import ShapleySums, shapley_design, shapley_effects, shapley_sums
-from jaxecon.analysis.sobol import SobolIndices, SobolStream, resample_counts, saltelli_blocks
+from jaxecon.analysis.sobol import resample_counts, saltelli_blocks
+from jaxecon.analysis.sobol_stream import SobolStream
 from jaxecon.analysis.subspace import active_subspace
 from jaxecon.core.errors import InputError
 from jaxecon.core.model import SOLVED, Model
-from jaxecon.core.results import reason_counts
 
 Variables = dict[str, tuple[tuple[str, ...], Any, dict[str, Any]]]
 PAIR = ("outcome", "parameter")
@@ -47,6 +50,7 @@ class Task:
     progress: Progress | None
     group: int | None = None
     dates: int = 1
+    saved: SavedStudy | None = None
 
     @property
     def columns(self) -> list[int]:
@@ -104,17 +108,24 @@ def _pieces(n: int, points: int, outcomes: int, looks: bool = False) -> Iterator
         start += size
 
 
-def _counts(task: Task, status: np.ndarray, samples: int, kept: int) -> dict[str, Any]:
+def _tally(status: np.ndarray) -> Counter[int]:
+    """How many points have which status."""
+    codes, counts = np.unique(status, return_counts=True)
+    return Counter(dict(zip(codes.astype(int).tolist(), counts.tolist(), strict=True)))
+
+
+def _counts(task: Task, status: Counter[int], samples: int, kept: int) -> dict[str, Any]:
     """Attributes: evaluations, failures by reason, samples kept. Raises if too few are left."""
+    failed = {task.model.reason(code)[0]: count for code, count in sorted(status.items()) if code != SOLVED}
     if kept < 2:
-        why = ", ".join(f"{k}: {v}" for k, v in reason_counts(task.model, status).items())
+        why = ", ".join(f"{k}: {v}" for k, v in failed.items())
         message = f"only {kept} of {samples} samples solved everywhere ({why}); narrow the ranges or add samples"
         raise InputError([message], f"the sensitivity analysis of {task.model.name}")
     return {
         "samples": samples,
         "dropped": samples - kept,
-        "evaluations": int(status.size),
-        "failed": reason_counts(task.model, status),
+        "evaluations": status.total(),
+        "failed": failed,
     }
 
 
@@ -127,51 +138,6 @@ def _level(mean: Any, std: Any) -> Variables:
         "mean": (("outcome",), mean, {"doc": "mean over the prior box"}),
         "std": (("outcome",), std, {"doc": "standard deviation over the prior box"}),
     }
-
-
-@dataclasses.dataclass(frozen=True)
-class _Look:
-    """The indices after so many base samples; `widest` half-width and how far an index `moved` since the last look."""
-
-    base: int
-    found: SobolIndices
-    widest: float
-    moved: float
-
-    def within(self, tolerance: float) -> bool:
-        return self.widest <= tolerance and self.moved <= tolerance
-
-
-def _look(base: int, found: SobolIndices, before: list[_Look]) -> _Look:
-    moved = [np.inf]
-    if before:
-        old = before[-1].found
-        moved = [float(np.max(np.abs(getattr(found, n) - getattr(old, n)))) for n in ("first", "total")]
-    return _Look(base, found, float(max(found.first_ci.max(), found.total_ci.max())), max(moved))
-
-
-def _convergence(looks: list[_Look], tolerance: float) -> tuple[Variables, dict[str, Any]]:
-    """Indices and half-widths over growing samples, and the verdict."""
-    last, wide = looks[-1], ("look", *PAIR)
-    docs = {"first": "first-order share", "total": "total-order share"}
-    variables: Variables = {
-        f"{name}{suffix}_path": (
-            wide,
-            np.stack([getattr(look.found, name + suffix) for look in looks]),
-            {"doc": f"{doc}{' : half-width' if suffix else ''} after so many base samples"},
-        )
-        for name, doc in docs.items()
-        for suffix in ("", "_ci")
-    }
-    variables["base_samples"] = (("look",), np.array([look.base for look in looks], float), {"units": "1"})
-    done = last.within(tolerance)
-    verdict = (
-        f"converged: after {last.base} base samples no half-width exceeds {tolerance:g} and no index moved by more since the last doubling"
-        if done
-        else f"not converged: after {last.base} base samples the widest half-width is {last.widest:.3g} and an index moved by "
-        f"{last.moved:.3g}, tolerance {tolerance:g}; raise samples"
-    )
-    return variables, {"tolerance": tolerance, "converged": "yes" if done else "no", "verdict": verdict}
 
 
 def _group(task: Task, n: int, piece: int) -> int:
@@ -191,19 +157,29 @@ def _sobol(task: Task) -> tuple[Variables, dict[str, Any]]:
     blocks = 2 + k * (1 + task.second_order)
     group = _group(task, n, _sizes(n, blocks, outcomes, task.tolerance is not None)[0])
     sequence, stream = quasi_random(2 * k, task.seed), SobolStream(k, task.resamples, task.seed, group)
-    status, looks = [], []
+    status, looks = Counter[int](), Looks(task.tolerance or 0.0)
+    if task.saved is not None and task.saved.state:
+        stream.restore(task.saved.state)
+        looks.restore(task.saved.state)
+        status.update(dict(task.saved.state["status"].T.tolist()))
+        sequence.fast_forward(stream.base)
     for start, stop in _pieces(n, blocks, outcomes, looks=task.tolerance is not None):
+        if start < stream.base:
+            continue
+        if looks.converged:
+            break
         base = sequence.random(stop - start)
         design = saltelli_blocks(base[:, :k], base[:, k:], task.second_order)
         # One failure drops its base sample in all blocks: the estimators compare the blocks row by row.
         y, codes = task.evaluate_piece(design, start * blocks, n * blocks)
         stream.add(y)
-        status.append(codes)
+        status.update(_tally(codes))
         if task.tolerance and stop & (stop - 1) == 0 and stop >= min(n, FIRST_LOOK) and stream.kept > 1:
-            looks.append(_look(stop, stream.indices(), looks))
-            if looks[-1].within(task.tolerance):
-                break
-    about = _counts(task, np.concatenate(status), stream.base, stream.kept) | {"group": group}
+            looks.add(stop, stream.indices())
+        if task.saved is not None:
+            counts = np.array(sorted(status.items())).T
+            task.saved.save({**stream.state(), **looks.state(), "status": counts})
+    about = _counts(task, status, stream.base, stream.kept) | {"group": group}
     found, interval = stream.indices(), _bootstrap(task)
     variables: Variables = {
         "first": (PAIR, found.first, {"long_name": "first-order share of variance"}),
@@ -217,8 +193,7 @@ def _sobol(task: Task) -> tuple[Variables, dict[str, Any]]:
         variables["second_ci"] = (wide, found.second_ci, {"doc": interval})
     variables |= _level(found.mean, found.std)
     if task.tolerance:
-        paths, verdict = _convergence(looks, task.tolerance)
-        variables, about = variables | paths, about | verdict
+        variables, about = variables | looks.variables(), about | looks.about()
     return variables, about
 
 
@@ -226,16 +201,16 @@ def _shapley(task: Task) -> tuple[Variables, dict[str, Any]]:
     n, k = task.power_of_two, len(task.box.names)
     sequence = quasi_random(2 * k, task.seed)
     sums: ShapleySums | None = None
-    status, kept = [], 0
+    status, kept = Counter[int](), 0
     for start, stop in _pieces(n, k + 1, len(task.columns)):
         seed = (task.seed, start)
         design = shapley_design(sequence.random(stop - start), task.copula, seed)
         y, codes = task.evaluate_piece(design.points, start * (k + 1), n * (k + 1))
         more, good = shapley_sums(design, y, task.resamples, seed)
         sums = more if sums is None else sums + more
-        status.append(codes)
+        status.update(_tally(codes))
         kept += int(good.sum())
-    about = _counts(task, np.concatenate(status), n, kept)
+    about = _counts(task, status, n, kept)
     assert sums is not None
     found = shapley_effects(sums)
     return {
@@ -249,7 +224,7 @@ def _morris(task: Task) -> tuple[Variables, dict[str, Any]]:
     design = morris_design(len(task.box.names), task.samples, task.seed)
     rows, _ = task.evaluate(design.points)
     kept = np.all(np.isfinite(rows[..., :-2]).all(axis=-1) & (rows[..., -1] == SOLVED), axis=1)
-    about = _counts(task, rows[..., -1].astype(int), kept.size, int(kept.sum()))
+    about = _counts(task, _tally(rows[..., -1]), kept.size, int(kept.sum()))
     effects = elementary_effects(design, rows[..., :-2])[kept]
     found = morris_indices(effects, resamples=task.resamples, seed=task.seed)
     docs = {
@@ -267,7 +242,7 @@ def _gradients(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     rows, slopes = task.evaluate(unit, slopes=True)
     assert slopes is not None
     kept = np.isfinite(rows[:, :-2]).all(axis=1) & (rows[:, -1] == SOLVED) & np.isfinite(slopes).all(axis=(1, 2))
-    about = _counts(task, rows[..., -1].astype(int), kept.size, int(kept.sum()))
+    about = _counts(task, _tally(rows[..., -1]), kept.size, int(kept.sum()))
     return rows[kept, :-2], slopes[kept], about
 
 

@@ -60,7 +60,12 @@ def _roots(
         q, v = replace(p, u, names, vector)
         allowed = _allowed(model, q)
         q = q if system.given is None else system.given(q, v)
-        found = all_roots(at, starts, (q, v, allowed), lo=lo, hi=hi, slots=slots)
+        places = starts
+        if system.own is not None:
+            own = (system.own(q, v) - lo) / (hi - lo)
+            solved = jnp.isfinite(own).all(axis=1, keepdims=True)
+            places = jnp.concatenate([jnp.where(solved, own, starts[:1]), starts])
+        found = all_roots(at, places, (q, v, allowed), lo=lo, hi=hi, slots=slots)
 
         def jacobian(x: Array) -> Array:
             return jax.jacfwd(motion)(x, q, v) if system.jacobian is None else system.jacobian(x, q, v)
@@ -121,7 +126,7 @@ def multiplicity(
     - `system`: the conditions of an equilibrium; default: the model's own. Where it has none its `starts` are compared: equilibria
       whose outcomes differ by more than `apart` (relative) count as different, and nothing is known of their stability.
     - `starts`: quasi-random points of the box of unknowns from which Newton starts, on the system and in each round of deflation;
-      default: the system's.
+      default: the system's. What the model itself solves for (`System.own`) is a start besides.
     - `roots`: the most equilibria a cell can hold.
 
     **Returns** over the axes: `count`; with a system `stable` (number of stable ones) and by `root`, in ascending order of
@@ -199,7 +204,7 @@ class _Task:
         unit = quasi_random(len(system.box), seed).random(1 << (starts - 1).bit_length())
         x, residual, count, jacobians = self.evaluate(
             lambda p, u, points: _roots(self.model, system, self.names, roots, p, u, unit, points),
-            FEW if jax.default_backend() == "cpu" else GROUP,
+            (self.model.block or FEW) if jax.default_backend() == "cpu" else GROUP,
             (self.model, system, roots, len(unit)),
         )
         leading = _leading(jacobians, count, system.kind)

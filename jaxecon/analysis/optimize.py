@@ -13,14 +13,11 @@ import xarray as xr
 from jaxecon.analysis.batch import Response, evaluate_rows, evaluate_slopes
 from jaxecon.analysis.designs import (
     count_problems,
-    get_values,
     name_problems,
-    quasi_random,
     replace,
-    resolve,
     seed_problems,
 )
-from jaxecon.analysis.policies import instrument_problems
+from jaxecon.analysis.policies import choose
 from jaxecon.core.errors import InputError
 from jaxecon.core.fields import fields_of
 from jaxecon.core.model import SOLVED, Model
@@ -208,23 +205,15 @@ def optimize(
     **Returns** an `Optimum` with the residual of the first-order conditions and a status. A run that leaves the
     region where the model solves turns back and harms no other. Raises `InputError`.
     """
-    p, u = resolve(model, params, policy, precision)
-    names = (instruments,) if isinstance(instruments, str) else tuple(instruments)
-    goal = objective or model.objective
-    known, bounds = fields_of(model.Policy), dict(bounds or {})
-    problems = instrument_problems(model, names, goal, u, bounds)
+    choice, problems = choose(model, instruments, objective, params, policy, bounds, maximize, precision)
     problems += name_problems([method], ("adam", "lbfgs"), "method of optimization")
     problems += count_problems(starts=starts, steps=steps) + seed_problems(seed)
-    if problems:
+    if problems or choice is None:
         raise InputError(problems, f"the optimization of {model.name}")
-    ranges = {n: (float(bounds.get(n, known[n].bounds)[0]), float(bounds.get(n, known[n].bounds)[1])) for n in names}
-    lo, hi = np.array(list(ranges.values())).T
-    neutral = np.clip((np.asarray(get_values(p, u, names), float) - lo) / (hi - lo), 0.0, 1.0)
-    drawn = quasi_random(len(names), seed).random(1 << max(starts - 1, 0).bit_length())
-    unit = np.concatenate([neutral[None], drawn])[:starts]
-    sign = 1.0 if maximize else -1.0
+    names, p, u = choice.names, choice.p, choice.u
     with jax.enable_x64(precision == "float64"):
-        search = _Search(model, names, goal, sign, p, u, lo, hi - lo)
+        unit = choice.starts(starts, seed)
+        search = _Search(model, names, choice.objective, choice.sign, p, u, choice.lo, choice.width)
         found, scale = search.run(unit.astype(precision), method, int(steps))
         ok, z = np.isfinite(found.value), np.asarray(found.z, float)
         first = int(np.argmax(np.where(ok, found.value, -np.inf)))
@@ -234,12 +223,11 @@ def optimize(
             scaled = dataclasses.replace(search, scale=scale)
             cliff = beside_cliff(scaled.values, found.z[first], found.gradient[first])
         z = np.where(z < 1e-12, 0.0, np.where(z > 1 - 1e-12, 1.0, z))
-        values = np.where(ok, sign * scale * found.value, np.nan)
-        best = int(np.nanargmax(sign * values)) if ok.any() else 0
-        # A bound that is reached is reached exactly: the unit box is closed.
-        ends = np.where(z >= 1, hi, lo + (hi - lo) * z)
+        values = np.where(ok, choice.sign * scale * found.value, np.nan)
+        best = int(np.nanargmax(choice.sign * values)) if ok.any() else 0
+        ends = choice.at(z)
         chosen = replace(p, u, names, jnp.asarray(ends[best], precision))[1]
-        pair = np.stack([ends[best], np.asarray(get_values(p, u, names), float)])
+        pair = np.stack([ends[best], choice.given])
         at_best, at_given = evaluate_rows(Response(model), p, u, names, pair)[:, :-2]
     outcomes = dict(zip(fields_of(model.Outcomes), at_best.tolist(), strict=True))
     reference = float(at_given[search.column])
@@ -263,16 +251,16 @@ def optimize(
         model=model,
         values=dict(zip(names, ends[best].tolist(), strict=True)),
         policy=chosen,
-        bounds=ranges,
-        objective=goal,
+        bounds=choice.ranges,
+        objective=choice.objective,
         maximize=maximize,
-        value=outcomes[goal],
+        value=outcomes[choice.objective],
         reference=reference,
         kkt_residual=kkt,
         status=status,
         at_bounds=sides,
         agreement=float(np.mean(close)),
-        starts=lo + (hi - lo) * unit,
+        starts=choice.lo + choice.width * unit,
         ends=ends,
         end_values=values,
         end_kkt=np.where(ok, found.kkt, np.nan),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -22,6 +23,8 @@ from jaxecon.analysis.designs import (
     seed_problems,
 )
 from jaxecon.analysis.measures import RUN, Task
+from jaxecon.analysis.saved import SavedStudy, open_study
+from jaxecon.analysis.store import source_hash, versions
 from jaxecon.core.errors import InputError
 from jaxecon.core.model import Model
 from jaxecon.core.results import as_attributes, provenance, settings
@@ -41,15 +44,19 @@ AT = {"end": "its last value", "path": "its value at every date"}
 
 
 def _option_problems(
-    method: str, second_order: bool, tolerance: Any, correlation: Correlation | None, group: int | None
-) -> list[str]:
+    method: str, second_order: bool, tolerance: Any, correlation: Correlation | None, group: int | None,
+    store: str | Path | None, resume: bool,
+) -> list[str]:  # fmt: skip
     """Problems of options that the method does not take, and of the tolerance."""
     problems = [] if group is None else count_problems(group=group)
+    if resume and store is None:
+        problems.append("resume=True (--resume) needs the store to go on with: store= (--store)")
     if method in METHODS:
         for name, given, takes in (
             ("second_order", second_order, ("sobol",)),
             ("tolerance", tolerance is not None, ("sobol",)),
             ("group", group is not None, ("sobol",)),
+            ("store", store is not None, ("sobol",)),
             ("correlation", bool(correlation), CORRELATED),
         ):
             if given and method not in takes:
@@ -93,6 +100,8 @@ def sensitivity(
     group: int | None = None,
     layer: str = "equilibrium",
     at: str = "end",
+    store: str | Path | None = None,
+    resume: bool = False,
     progress: Progress | None = None,
     precision: str = "float64",
 ) -> xr.Dataset:
@@ -113,16 +122,20 @@ def sensitivity(
       Default: 1; above 100 outcomes up to 16, with at least 64 groups.
     - `layer`: `"equilibrium"`, or a dynamic layer (or `"dynamics"`), whose series are then the outcomes: their last values
       (`at="end"`), or every date of them (`at="path"`), which adds the dimension `time` after `outcome`.
+    - `store` (sobol): path of a file that holds the sums so far, replaced whole after each piece of the study. `resume=True` goes on
+      after a kill at any moment, also from no file, redoing at most one piece, to the numbers of an uninterrupted run. A store of another
+      study or version is refused with the reason, and never overwritten. Of several processes the first reads and writes it.
 
     **Returns** a dataset over `outcome` and `parameter` (with `lo` and `hi` of the ranges): `first`, `total` with
     `*_ci`, `second`, with a tolerance also `*_path` by `look`; or `shapley`; or `mu`, `mu_star`, `sigma`; or `nu`,
     `total_bound`; or `activity`, `eigenvalue`, `direction` by `component`; or `derivative`, `elasticity`. Samples with a
-    failed point are dropped and counted in the attributes. Raises `InputError`.
+    failed point are dropped and counted in the attributes. Raises `InputError`, and `StoreError` where the disk fails or the store is
+    damaged.
     """
     p, u = resolve(model, params, policy, precision)
     problems = name_problems([method], METHODS, "method of sensitivity")
     problems += count_problems(samples=samples, resamples=resamples) + seed_problems(seed)
-    problems += _option_problems(method, second_order, tolerance, correlation, group)
+    problems += _option_problems(method, second_order, tolerance, correlation, group, store, resume)
     response, chosen, layers, why = _response(model, layer, outcomes, at)
     problems += why
     if method == "elasticities":
@@ -137,8 +150,20 @@ def sensitivity(
     if problems or response is None:
         raise InputError(problems, f"the sensitivity analysis of {model.name}")
     time = response.time if isinstance(response, PathResponse) else None
+    record = provenance(model, seed=seed, precision=precision, method=method, doc=METHODS[method], layer=layer, at=at,
+                        params=settings(p), policy=settings(u), correlation=_pairs(correlation))  # fmt: skip
+    saved: SavedStudy | None = None
+    if store is not None:
+        definition = {
+            "model": model.name, "method": method, "samples": int(samples), "parameters": list(box.names), "lo": box.lo.tolist(),
+            "hi": box.hi.tolist(), "outcomes": list(chosen), "layer": layer, "at": at, "second_order": second_order,
+            "tolerance": None if tolerance is None else float(tolerance), "resamples": int(resamples), "group": group,
+            "seed": int(seed), "precision": precision, "params": settings(p), "policy": settings(u),
+            "source": source_hash(model), **versions(),
+        }  # fmt: skip
+        saved = open_study(Path(store), definition, record, resume)
     task = Task(model, response, chosen, box, copula, p, u, int(samples), second_order, int(resamples), int(seed),
-                tolerance, progress, group, 1 if time is None else len(time))  # fmt: skip
+                tolerance, progress, group, 1 if time is None else len(time), saved)  # fmt: skip
     with jax.enable_x64(precision == "float64"):
         variables, about = RUN[method](task)
     if time is not None:
@@ -159,10 +184,7 @@ def sensitivity(
     if time is not None:
         coords["time"] = time
     dataset = xr.Dataset(variables, coords=coords)
-    dataset.attrs = as_attributes(
-        provenance(model, seed=seed, precision=precision, method=method, doc=METHODS[method], layer=layer, at=at,
-                   params=settings(p), policy=settings(u), correlation=_pairs(correlation)) | about
-    )  # fmt: skip
+    dataset.attrs = as_attributes(record | about)
     return dataset
 
 

@@ -181,7 +181,7 @@ class SweepStore:
         return min(self.size, self.rows.shape[1] - number * self.size)
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """What differs between two definitions, one sentence each with its remedy."""
     found = []
     for key in sorted(old.keys() | new.keys()):
@@ -308,7 +308,7 @@ def resume_store(path: Path, study: dict[str, Any]) -> SweepStore:
     """The store of the same study; raises `InputError` if it holds another one, or none."""
     store, manifest = open_store(path)
     if manifest["hash"] != hash_of(study):
-        causes = _differences(manifest["study"], study)
+        causes = differences(manifest["study"], study)
         raise InputError([f"{path} holds another study: {c}" for c in causes], f"the store {path}")
     return store
 

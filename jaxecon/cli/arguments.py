@@ -148,6 +148,8 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="base samples that are resampled together (sobol); default: by the outcomes",
     )
+    sensitivity.add_argument("--store", metavar="FILE", help="keep the sums so far there, for --resume (sobol)")
+    sensitivity.add_argument("--resume", action="store_true", help="go on with the study in --store")
     sensitivity.add_argument("--prior", metavar="FILE", help="TOML file with a table [prior] of name = [lo, hi]")
 
     claims = command("claims", "Check the propositions of the papers at a point and over the prior box.", "some")

@@ -279,7 +279,8 @@ def sensitivity(args: argparse.Namespace) -> Result:
         ds = run(
             m, args.method, samples=args.samples, outcomes=args.outcome, params=p, policy=u, prior=prior,
             second_order=args.second_order, correlation=words.correlation(m, args), tolerance=args.tolerance, seed=args.seed,
-            group=args.group, layer=args.layer, at=args.at, progress=progress, precision=precision(args),
+            group=args.group, layer=args.layer, at=args.at, store=args.store, resume=args.resume, progress=progress,
+            precision=precision(args),
         )  # fmt: skip
     if args.at == "path":
         return _over_time(m, ds)

@@ -99,7 +99,7 @@ def join(args: argparse.Namespace) -> None:
         ) from error
     sys.stderr.write(
         f"jaxecon: process {jax.process_index()} of {jax.process_count()}; if one is lost the others end within {args.heartbeat} s "
-        "(JAX then says that a task died), and the same command goes on, a sweep or a calibration with --resume\n"
+        "(JAX then says that a task died), and the same command goes on, a sweep, a calibration or a study with a --store with --resume\n"
     )
 
 

@@ -23,6 +23,8 @@ class System:
     - `jacobian(x, p, u)`: of the motion, square; default: by automatic differentiation. It may be larger than n where what
       moves is more than the unknowns that tell equilibria apart.
     - `given(p, u)`: what the conditions share at every x, computed once a point; the functions above take it in place of `p`.
+    - `own(p, u)`: shape `[m, n]`, what the model itself solves for in place of x, not a number where it has no solution; each is looked
+      at in addition to the other starts, so that a map counts what the model finds.
     - `starts`: points of the box from which roots are looked for, if the user gives no number; more where they lie close together.
     - `doc`: which equilibria these are, in which state space they are stable.
     """
@@ -33,5 +35,6 @@ class System:
     kind: Literal["flow", "map"] = "flow"
     jacobian: Motion | None = None
     given: Callable[[Any, Any], Any] | None = None
+    own: Callable[[Any, Any], Float[Array, "m n"]] | None = None
     starts: int = 16
     doc: str = ""

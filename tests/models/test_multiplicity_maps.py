@@ -14,17 +14,23 @@ from scipy.optimize import brentq
 from scipy.special import lambertw
 
 from benchmarks.peers import rent_seeking as rents_peer
-from jaxecon import load, models, multiplicity
+from jaxecon import load, models, multiplicity, sweep
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.fields import fields_of
 
 
 def test_every_system_is_declared_in_full():
     having = {name for name, model in models().items() if model.system is not None}
-    assert having >= {"rent_seeking", "intelligence_capital", "information_pollution", "ai_growth"}
+    assert having >= {
+        "rent_seeking",
+        "intelligence_capital",
+        "information_pollution",
+        "ai_growth",
+        "quasi_public_goods",
+    }
     for name in having:
         system = load(name).system
-        assert system.doc and system.box and system.kind in ("flow", "map")
+        assert system.doc and system.box and system.own and system.kind in ("flow", "map")
 
 
 # Two countries ---------------------------------------------------------------------------------------------
@@ -195,13 +201,32 @@ def test_paths_of_the_flywheel_end_in_the_stable_states():
         np.testing.assert_allclose(sorted(found), sorted(s for s in stable if s > 1 / N - 1e-6), atol=1e-4)
 
 
+# Quasi-public goods ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_market_has_one_equilibrium_and_one_minimum_of_profit():
+    """On a coarse population: the model's root is the stable one; at the other capacity is worth more the more there is of it."""
+    model = load("quasi_public_goods")
+    p = model.params(ny=2, nz=61)
+    ds = multiplicity(model, {"k": [2.0, 4.0]}, params=p)
+    assert list(ds["count"].values) == [2, 2] and list(ds.stable.values) == [1, 1]
+    assert float(ds.residual[:, :2].max()) < 1e-10
+    for k, load_at, leading in zip(ds.k.values, ds.log_closed_load.values, ds.leading.values):
+        own, other = np.argsort(leading[:2])
+        assert load_at[own] < np.log((k + 1) / (k - 1)) / k < load_at[other]
+    rows = sweep(model, {"k": [2.0, 4.0]}, params=p)
+    found = np.take_along_axis(ds.log_closed_load.values, np.nanargmin(ds.leading.values, axis=1)[:, None], axis=1)
+    np.testing.assert_allclose(np.exp(found[:, 0]), rows.closed_load, rtol=1e-8)
+
+
 # Information pollution -------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_one_polluted_equilibrium():
-    """The specification's unique equilibrium: never more than one root of (5.5), the equilibrium's own, and stable. Under a high tax on
-    nearly free content the map misses it (64 starts do, too). Paths from other trust and supply end there."""
+    """The specification's unique equilibrium: one root of (5.5) in every cell, the equilibrium's own, and stable; also under a high tax on
+    nearly free content, where no quasi-random start leads there. Paths from other trust and supply end there."""
     model = load("information_pollution")
     u = model.policy(provenance=0.5)
     ds = multiplicity(model, {"low_quality_tax": [0.0, 0.2, 1.0], "p_A": [0.05, 0.005, 0.0005]}, policy=u)
@@ -212,11 +237,9 @@ def test_one_polluted_equilibrium():
         u = model.policy(provenance=0.5, low_quality_tax=float(ds.low_quality_tax[i]))
         eq = solve(p, u)
         assert int(eq.mode) == 0 and np.max(np.abs(model.system.residual(eq.y, p, u))) < 1e-9, (i, j)
-        count = int(ds["count"][i, j])
-        assert count == int(ds.stable[i, j]) and (count == 1 or ((i, j) == (2, 2) and count == 0)), (i, j)
-        if count:
-            found = [float(ds[n][i, j, 0]) for n in model.system.box]
-            np.testing.assert_allclose(found, eq.y, atol=1e-7)
+        assert int(ds["count"][i, j]) == int(ds.stable[i, j]) == 1, (i, j)
+        found = [float(ds[n][i, j, 0]) for n in model.system.box]
+        np.testing.assert_allclose(found, eq.y, atol=1e-7)
     dynamics = importlib.import_module("jaxecon.models.information_pollution.dynamics")
     p, u = model.params(), model.policy()
     rest = dynamics.rest_point(p, u)

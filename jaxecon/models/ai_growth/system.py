@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxecon.core.systems import System
-from jaxecon.models.ai_growth.countries import technology_growth
+from jaxecon.models.ai_growth.countries import long_run, rest_points, technology_growth
 from jaxecon.models.ai_growth.params import Params, Policy
 
 
@@ -23,10 +23,17 @@ def residual(x: Float[Array, "1"], p: Params, u: Policy) -> Float[Array, "1"]:
     return (motion(x, p, u) - x) / (p.kap * (1 + p.th_A) * jnp.exp(-1.0))
 
 
+def own(p: Params, u: Policy) -> Float[Array, "2 1"]:
+    """The closed form of both leads."""
+    advantage, speed = long_run(p)
+    return jnp.stack(rest_points(advantage, speed, p.h_abs))[:, None] / p.h_abs
+
+
 SYSTEM = System(
     residual,
     {"lead_over_h": (1e-6, 10.0)},
     motion,
     kind="map",
+    own=own,
     doc="leads in technology, at most ten times the absorptive capacity, at which imitation keeps pace with research",
 )

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from jaxecon.core.systems import System
 from jaxecon.models.information_pollution import platform, stage
 from jaxecon.models.information_pollution.dynamics import State, fast_gaps, rest_and_rate
-from jaxecon.models.information_pollution.equilibrium import conditions
+from jaxecon.models.information_pollution.equilibrium import conditions, equilibrium
 from jaxecon.models.information_pollution.params import Params, Policy
 from jaxecon.models.information_pollution.producers import Pair
 from jaxecon.models.information_pollution.solver import HIGHEST, INTERIOR
@@ -52,6 +52,12 @@ def jacobian(y: Float[Array, "4"], p: Params, u: Policy) -> Float[Array, "4 4"]:
     return jnp.zeros((4, 4), y.dtype).at[:3, :3].set(economy).at[3, 3].set(peak[0, 0])
 
 
+def own(p: Params, u: Policy) -> Float[Array, "1 4"]:
+    """The model's own equilibrium, where it is interior."""
+    eq = equilibrium(p, u)
+    return jnp.where((eq.status == 0) & (eq.mode == INTERIOR), eq.y, jnp.nan)[None]
+
+
 SYSTEM = System(
     residual,
     {
@@ -61,5 +67,6 @@ SYSTEM = System(
         "verification": (0.0, 3.0),
     },
     jacobian=jacobian,
+    own=own,
     doc="interior solutions of the three-stage game; stable where the platform's objective peaks and trust and supply return",
 )

@@ -43,11 +43,17 @@ def jacobian(x: Float[Array, "2"], w: Where, u: Policy) -> Float[Array, "N N"]:
     return jax.jacfwd(lambda d: drift(w.p, u, w.at, _level(w), d))(_data(x, w))
 
 
+def own(w: Where, u: Policy) -> Float[Array, "1 2"]:
+    """The industry's own state, in which all providers are alike."""
+    return (w.at.s * jnp.stack([jnp.ones_like(w.at.s), jnp.full_like(w.at.s, w.p.N - 1)]))[None]
+
+
 SYSTEM = System(
     residual,
     {"first_share": (0.0, 1.0), "others_share": (0.0, 1.0)},
     jacobian=jacobian,
     given=industry,
+    own=own,
     starts=64,
     doc="steady states of the data flywheel with at most one provider unlike the others",
 )

@@ -20,6 +20,7 @@ from jaxecon.models.quasi_public_goods.outcome_fields import Outcomes
 from jaxecon.models.quasi_public_goods.params import Params, Policy
 from jaxecon.models.quasi_public_goods.regimes import REGIMES
 from jaxecon.models.quasi_public_goods.studies import STUDIES
+from jaxecon.models.quasi_public_goods.system import SYSTEM
 
 MODEL = Model(
     name="quasi_public_goods",
@@ -38,6 +39,7 @@ MODEL = Model(
     regimes=REGIMES,
     moments=MOMENT_GROUPS,
     studies=STUDIES,
+    system=SYSTEM,
     block=1,
 )
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxecon.core.systems import System
-from jaxecon.models.rent_seeking.equilibrium import choices_at, gaps
+from jaxecon.models.rent_seeking.equilibrium import choices_at, equilibrium, gaps
 from jaxecon.models.rent_seeking.laws import advance
 from jaxecon.models.rent_seeking.params import Params, Policy
 
@@ -29,10 +29,17 @@ def motion(x: Float[Array, "2"], p: Params, u: Policy) -> Float[Array, "2"]:
     return jnp.stack([S, R / (1 + R)])
 
 
+def own(p: Params, u: Policy) -> Float[Array, "1 2"]:
+    """The rest point that the model solves for."""
+    eq = equilibrium(p, u)
+    return jnp.where(eq.status == 0, jnp.stack([eq.S, eq.R / (1 + eq.R)]), jnp.nan)[None]
+
+
 SYSTEM = System(
     residual,
     {"transparency": (0.0, 1.0), "rents_over_one_plus_rents": (0.0, 0.999)},
     motion,
     kind="map",
+    own=own,
     doc="rest points of rents and transparency at the long-run capability, under the yearly law of motion",
 )
