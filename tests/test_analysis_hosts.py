@@ -244,10 +244,8 @@ found["condition"], (found["values"], found["slopes"]) = land.values(points), la
 root = threshold(where, "a", scan=300)
 found["threshold"] = np.concatenate([root["value"].values, root["gradient"].values.ravel()])
 rents = load("rent_seeking")
-for claim in claims(rents, ["C6.2", "C6.6"], draws=600):
+for claim in claims(rents, ["C6.2"], draws=600):
     found[f"rents {claim.id}"] = np.array([claim.margin, claim.share, *claim.quantiles.values()])
-shares = sensitivity(rents, samples=64)
-found |= {f"rents {n}": shares[n].values for n in ("first", "total")}
 np.savez(out, **found)
 """
 

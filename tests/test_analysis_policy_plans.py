@@ -122,17 +122,17 @@ def test_the_regulator_of_rents_by_a_second_route():
     """The step-by-step run is the model's own law; feedback beats a constant, commitment to a path beats both."""
     model = load("rent_seeking")
     p, u = model.params(), model.policy()
-    about = dict(discount=0.95, maximize=False, bounds={n: (0.0, 5.0) for n in TAXES}, horizon=79.0, steps=79)
+    about = dict(discount=0.95, maximize=False, bounds={n: (0.0, 5.0) for n in TAXES}, horizon=39.0, steps=39)
     rule = policy_plan(model, TAXES, rent_loss, rule="feedback", states={"rents": "R_0", "transparency": "S_0"},
                        iterations=40, **about)  # fmt: skip
     k, level = rule.coefficient.values, rule.level.values
     own = FeedbackRule(level - k[:, 0] * 0.5 + k[:, 1] * 0.6, k[:, 0], -k[:, 1])
-    assert float(jax.jit(lambda: feedback_loss(p, u, own, TAXES, years=80))()) == pytest.approx(
+    assert float(jax.jit(lambda: feedback_loss(p, u, own, TAXES, years=40))()) == pytest.approx(
         float(rule.value), rel=1e-10
     )
     constant = policy_plan(model, TAXES, rent_loss, rule="constant", **about)
     path = policy_plan(model, TAXES, rent_loss, **about)
-    given = float(jax.jit(lambda: discounted_loss(p, u, years=80, held=0))())
+    given = float(jax.jit(lambda: discounted_loss(p, u, years=40, held=0))())
     assert float(constant.value_given) == pytest.approx(given, rel=1e-12)
     assert path.value < rule.value < constant.value < given
     assert float(path.kkt_residual) <= 1e-5

@@ -229,10 +229,10 @@ def test_one_polluted_equilibrium():
     nearly free content, where no quasi-random start leads there. Paths from other trust and supply end there."""
     model = load("information_pollution")
     u = model.policy(provenance=0.5)
-    ds = multiplicity(model, {"low_quality_tax": [0.0, 0.2, 1.0], "p_A": [0.05, 0.005, 0.0005]}, policy=u)
+    ds = multiplicity(model, {"low_quality_tax": [0.0, 1.0], "p_A": [0.05, 0.0005]}, policy=u)
     eqm = importlib.import_module("jaxecon.models.information_pollution.equilibrium")
     solve = quick_jit(eqm.equilibrium)
-    for i, j in np.ndindex(3, 3):
+    for i, j in np.ndindex(2, 2):
         p = model.params(p_A=float(ds.p_A[j]))
         u = model.policy(provenance=0.5, low_quality_tax=float(ds.low_quality_tax[i]))
         eq = solve(p, u)
