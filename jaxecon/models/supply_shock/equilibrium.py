@@ -209,6 +209,7 @@ def starts(args: tuple[Params, Policy, Cutoffs]) -> Start:
     entry = sample[jnp.argmax(regret)]
     low = jnp.minimum(0.85 * p.q_A / p.alpha, 0.95)
     below = jnp.minimum(empty.s_0, entry)
+    kink = jnp.minimum(p.q_A / p.a, 0.95)
     guesses = [
         (NO_LOW_HUMANS, (s_0, s_0, s_h)),
         (LOW_HUMANS, (below - 0.01, entry - 0.05, entry + 0.05)),
@@ -221,6 +222,9 @@ def starts(args: tuple[Params, Policy, Cutoffs]) -> Start:
         (NO_LOW_HUMANS, (0.5 * s_h, 0.5 * s_h, s_h)),
         (LOW_HUMANS, (below - 0.01, entry - 0.15, entry + 0.15)),
         (LOW_HUMANS, (0.3 * low, 0.5 * low, low)),
+        (LOW_HUMANS, (below, kink - 0.001, kink + 0.004)),
+        (LOW_HUMANS, (below, kink - 0.003, kink + 0.03)),
+        (LOW_HUMANS, (below, kink - 0.004, kink + 0.06)),
     ]
     cutoffs = jnp.stack([_ordered(jnp.stack(v)) for _, v in guesses])
     systems = jnp.asarray([system for system, _ in guesses], cutoffs.dtype)
