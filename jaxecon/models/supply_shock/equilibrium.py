@@ -199,9 +199,9 @@ def _assignment(start: Start, args: tuple[Params, Policy, Cutoffs]) -> tuple[Ass
 
 
 def starts(args: tuple[Params, Policy, Cutoffs]) -> Start:
-    """Eleven starts, the likeliest first: the economy without AI (the third of `args`) where nobody regrets it, else the
+    """Fourteen starts, the likeliest first: the economy without AI (the third of `args`) where nobody regrets it, else the
     pooled regime (a short path settles most of the box), AI entering where it gains most in the economy without AI, then
-    spread over the systems."""
+    spread over the systems, and narrow bands of AI at the kink of its quality."""
     p, u, empty = args
     s_0, s_h = pooled_guess(p, u)
     sample = regret_sample(p, empty, 65)
