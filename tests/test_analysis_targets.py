@@ -152,18 +152,20 @@ def test_a_fit_becomes_a_problem_with_its_place():
 
 def test_places_and_comparisons_against_the_closed_form():
     base, taxed, cheap = Place(), Place(policy=(("tax", 2.0),)), Place(scale=(("c", 0.5),))
+    # Of another form: a program of its own.
+    alone = Place(params=(("market", "monopoly"),))
     kinds = (("level", taxed, None), ("difference", taxed, base), ("ratio", taxed, base), ("log_difference", cheap, base),
-             ("elasticity", cheap, base), ("elasticity", Place(params=(("c", 3.0),)), base))  # fmt: skip
+             ("elasticity", cheap, base), ("elasticity", Place(params=(("c", 3.0),)), base), ("ratio", alone, base))  # fmt: skip
     targets = [
         Target(f"t{i}", "quantity", 0.0, 1.0, "1", "s", place=at, compare=kind, against=other)
         for i, (kind, at, other) in enumerate(kinds)
     ]
     problem = moment_problem(MODEL, targets, {"b": (0.5, 2.0), "c": (1.0, 4.0)})
-    assert len(problem.map.sources()) == 4  # each place once
+    assert len(problem.map.sources()) == 5  # each place once
     b, c = 1.25, 2.0
     q = lambda c, tax=0.0: (10 - c - tax) / b  # noqa: E731
     expected = [q(c, 2.0), q(c, 2.0) - q(c), q(c, 2.0) / q(c), np.log(q(c / 2) / q(c)),
-                np.log(q(c / 2) / q(c)) / np.log(0.5), np.log(q(3.0) / q(c)) / np.log(3.0 / c)]  # fmt: skip
+                np.log(q(c / 2) / q(c)) / np.log(0.5), np.log(q(3.0) / q(c)) / np.log(3.0 / c), 0.5]  # fmt: skip
     np.testing.assert_allclose(problem.rows([b, c])[0][0], expected, rtol=1e-12)
     with jax.enable_x64(True):
         np.testing.assert_allclose(jax.jit(problem.moments)(np.array([b, c])), expected, rtol=1e-12)

@@ -8,133 +8,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxecon.analysis.batch import in_blocks, padded
-from jaxecon.analysis.designs import get_values, replace, resolve, seed_problems
+from jaxecon.analysis.designs import get_values, resolve, seed_problems
 from jaxecon.analysis.hosts import cores_side_by_side, in_groups
+from jaxecon.analysis.moment_map import MomentMap, Reading, moved
 from jaxecon.analysis.targets import FitSpec, Place, Target, Targets, covariance_of, free_problems
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.errors import InputError
 from jaxecon.core.fields import fields_of
 from jaxecon.core.inputs import load_set
-from jaxecon.core.model import COSTS, NOT_FINITE, RESTRICTED, SOLVED, Cost, Model, evaluate_pure, precision_of
+from jaxecon.core.model import Cost, Model, precision_of
 
 # Points of one compiled call, by what one point costs.
 POINTS: dict[Cost, int] = {"equilibrium": 128, "path": 16, "agents": 2, "optimization": 2}
-
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """How one target reads the model: a moment of a group at a place, compared with another place where `against` is one."""
-
-    moment: str
-    group: str
-    place: Place
-    compare: str = "level"
-    against: Place | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class MomentMap:
-    """`theta -> moments` as a hashable description: problems that differ in their observed values share one program.
-
-    **Attributes**
-
-    - `names`: free parameters, in the order of `theta`; `readings`: one a moment.
-    - `draws`: runs of each agent moment, over whose keys it is averaged.
-    """
-
-    model: Model
-    names: tuple[str, ...]
-    readings: tuple[Reading, ...]
-    draws: int = 1
-
-    def sources(self) -> tuple[tuple[Place, str], ...]:
-        """Distinct places and groups that must be computed; the group of the outcomes is ''."""
-        found: dict[tuple[Place, str], None] = {}
-        for r in self.readings:
-            found |= {(place, r.group): None for place in (r.against, r.place) if place is not None}
-        return tuple(found)
-
-    @property
-    def cost(self) -> Cost:
-        """What the most expensive group costs."""
-        costs: list[Cost] = [self.model.moments[g].cost for _, g in self.sources() if g]
-        return max([COSTS[0], *costs], key=COSTS.index)
-
-    def __call__(
-        self, p: Any, u: Any, theta: Float[Array, " k"], key: PRNGKeyArray, smooth: bool
-    ) -> tuple[Float[Array, " m"], Int[Array, ""]]:
-        """Moments at one `theta` and the status: 0 where all are solved, else the first reason; NaN where unsolved."""
-        p, u = replace(p, u, self.names, theta)
-        sources = self.sources()
-        worlds = {place: _moved(self.model, p, u, place) for place, _ in sources}
-        values, statuses = {}, []
-        for place, name in sources:
-            values[place, name], status = _numbers(self.model, name, *worlds[place], key, self.draws, smooth)
-            statuses.append(status)
-        moments = jnp.stack([_read(r, values, worlds) for r in self.readings])
-        status = jnp.stack(statuses)
-        status = status[jnp.argmax(status != SOLVED)]
-        status = jnp.where((status == SOLVED) & ~jnp.all(jnp.isfinite(moments)), NOT_FINITE, status)
-        allowed = [jnp.asarray(m) > 0 for w in worlds.values() for m in self.model.constraints(w[0]).values()]
-        if allowed:
-            status = jnp.where(jnp.all(jnp.stack(allowed)), status, RESTRICTED)
-        return jnp.where(status == SOLVED, moments, jnp.nan), status
-
-
-def _moved(model: Model, p: Any, u: Any, place: Place) -> tuple[Any, Any]:
-    """Parameters and policy of a place."""
-    known = fields_of(model.Params)
-    dtype = jax.tree.leaves((p, u))[0].dtype
-    new = {n: jnp.asarray(v, dtype) if known[n].kind == "real" else v for n, v in place.params}
-    p = dataclasses.replace(p, **new)
-    u = dataclasses.replace(u, **{n: jnp.asarray(v, dtype) for n, v in place.policy})
-    names = [n for n, _ in place.scale]
-    if names:
-        p, u = replace(p, u, names, get_values(p, u, names) * jnp.asarray([f for _, f in place.scale], dtype))
-    return p, u
-
-
-def _numbers(
-    model: Model, group: str, p: Any, u: Any, key: PRNGKeyArray, draws: int, smooth: bool
-) -> tuple[dict[str, Array], Array]:
-    """All numbers of a group at one point and the status; agent moments are means over the common keys whose runs define them."""
-    if not group:
-        evaluation = evaluate_pure(model, p, u)
-        return {n: getattr(evaluation.outcomes, n) for n in fields_of(model.Outcomes)}, evaluation.status
-    moments = model.moments[group]
-    run = moments.smooth if smooth and moments.smooth is not None else moments.run
-    solved = jnp.asarray(SOLVED, jnp.int32)
-    if moments.cost != "agents" or draws == 1:
-        return dict(run(p, u, jax.random.fold_in(key, 0))), solved
-    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(draws))
-    return jax.tree.map(lambda x: jnp.nanmean(x, axis=0), jax.lax.map(lambda k: dict(run(p, u, k)), keys)), solved
-
-
-def _read(r: Reading, values: Mapping[Any, Mapping[str, Array]], worlds: Mapping[Place, tuple[Any, Any]]) -> Array:
-    """One moment: its level, or how it changes from `against` to its place."""
-    here = values[r.place, r.group][r.moment]
-    if r.against is None:
-        return here
-    there = values[r.against, r.group][r.moment]
-    if r.compare == "difference":
-        return here - there
-    if r.compare == "ratio":
-        return here / there
-    change = jnp.log(here) - jnp.log(there)
-    if r.compare == "log_difference":
-        return change
-    (name,) = _differing(r.place, r.against)
-    before, after = (get_values(*worlds[x], (name,))[0] for x in (r.against, r.place))
-    return change / (jnp.log(after) - jnp.log(before))
-
-
-def _differing(one: Place, two: Place) -> set[str]:
-    """Fields in which two places differ."""
-    first, second = ({(k, *x) for k in ("policy", "params", "scale") for x in getattr(w, k)} for w in (one, two))
-    return {name for _, name, _ in first ^ second}
 
 
 def _rows(moments: MomentMap, smooth: bool, p: Any, u: Any, thetas: Array, seed: Array) -> tuple[Array, Array]:
@@ -335,7 +223,7 @@ def moment_problem(
         raise InputError(problems, f"the calibration of {model.name}")
     p, u = resolve(model, params, policy, "float64")
     with jax.enable_x64(True):
-        p, u = _moved(model, p, u, place)
+        p, u = moved(model, p, u, place)
     readings = tuple(Reading(t.moment, group_of(model, t.moment), t.place, t.compare, t.against) for t in chosen)
     lo, hi = np.array(list(ranges.values()), float).T
     return MomentProblem(

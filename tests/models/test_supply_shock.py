@@ -14,7 +14,7 @@ from jaxecon.core.fields import fields_of
 from jaxecon.core.model import evaluate_pure
 from jaxecon.models.supply_shock import MODEL, market
 from jaxecon.models.supply_shock.accounts import accounts
-from jaxecon.models.supply_shock.equilibrium import NOT_CUTOFFS
+from jaxecon.models.supply_shock.equilibrium import NO_AI, NOT_CUTOFFS, no_ai_cutoff, starts
 from jaxecon.models.supply_shock.market import Cutoffs
 
 LAWS = {
@@ -355,3 +355,16 @@ def test_other_starts_find_the_same_equilibrium(baseline):
         np.testing.assert_allclose(
             np.asarray(found.cutoffs[k])[good], float(baseline.equilibrium.cutoffs[k]), atol=1e-9
         )
+
+
+def test_the_economy_without_ai_is_tried_first_where_nobody_regrets_it():
+    def at(c_a):
+        p = eqx.tree_at(lambda p: p.c_A, MODEL.params(), c_a)
+        alone = no_ai_cutoff(p)
+        return starts((p, MODEL.policy(), Cutoffs(alone, alone, alone)))
+
+    cheap, dear = (jax.tree.map(np.asarray, quick_jit(at)(jnp.asarray(c))) for c in (0.05, 5.0))
+    assert dear.system[0] == NO_AI and cheap.system[0] != NO_AI
+    np.testing.assert_allclose(dear.v[0], dear.v[0, 0])
+    # None is lost: the systems are those of the usual order.
+    assert sorted(dear.system) == sorted(cheap.system)

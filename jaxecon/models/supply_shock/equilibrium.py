@@ -181,10 +181,15 @@ class Start(NamedTuple):
     steps: Int[Array, ""]
 
 
+def _tolerances(dtype: Any) -> tuple[float, float]:
+    """Of the conditions and of the largest regret, in units of `money_scale`."""
+    return (1e-12, 1e-9) if jnp.finfo(dtype).bits == 64 else (3e-6, 3e-5)
+
+
 def _assignment(start: Start, args: tuple[Params, Policy, Cutoffs]) -> tuple[Assignment, Bool[Array, ""]]:
     """Newton from one start, the regret where it ends, and whether that is an equilibrium."""
     (v, system, steps), (p, u, _) = start, args
-    tol, tolerance = (1e-12, 1e-9) if jnp.finfo(v.dtype).bits == 64 else (3e-6, 3e-5)
+    tol, tolerance = _tolerances(v.dtype)
     root = newton(indifference, v, (p, u, system), tol=tol, max_steps=steps, max_step=0.2, project=_ordered)
     x = Cutoffs(root.x[0], root.x[1], root.x[2])
     regret = worst_regret(p, u, x, 129) / money_scale(p)
@@ -194,14 +199,17 @@ def _assignment(start: Start, args: tuple[Params, Policy, Cutoffs]) -> tuple[Ass
 
 
 def starts(args: tuple[Params, Policy, Cutoffs]) -> Start:
-    """Eleven starts, the likeliest first: the pooled regime (a short path settles most of the box), AI entering where
-    it gains most in the economy without AI (the third of `args`), then spread over the systems."""
+    """Fourteen starts, the likeliest first: the economy without AI (the third of `args`) where nobody regrets it, else the
+    pooled regime (a short path settles most of the box), AI entering where it gains most in the economy without AI, then
+    spread over the systems, and narrow bands of AI at the kink of its quality."""
     p, u, empty = args
     s_0, s_h = pooled_guess(p, u)
     sample = regret_sample(p, empty, 65)
-    entry = sample[jnp.argmax(regret_of(p, u, empty, sample))]
+    regret = regret_of(p, u, empty, sample)
+    entry = sample[jnp.argmax(regret)]
     low = jnp.minimum(0.85 * p.q_A / p.alpha, 0.95)
     below = jnp.minimum(empty.s_0, entry)
+    kink = jnp.minimum(p.q_A / p.a, 0.95)
     guesses = [
         (NO_LOW_HUMANS, (s_0, s_0, s_h)),
         (LOW_HUMANS, (below - 0.01, entry - 0.05, entry + 0.05)),
@@ -214,9 +222,16 @@ def starts(args: tuple[Params, Policy, Cutoffs]) -> Start:
         (NO_LOW_HUMANS, (0.5 * s_h, 0.5 * s_h, s_h)),
         (LOW_HUMANS, (below - 0.01, entry - 0.15, entry + 0.15)),
         (LOW_HUMANS, (0.3 * low, 0.5 * low, low)),
+        (LOW_HUMANS, (below, kink - 0.001, kink + 0.004)),
+        (LOW_HUMANS, (below, kink - 0.003, kink + 0.03)),
+        (LOW_HUMANS, (below, kink - 0.004, kink + 0.06)),
     ]
     cutoffs = jnp.stack([_ordered(jnp.stack(v)) for _, v in guesses])
     systems = jnp.asarray([system for system, _ in guesses], cutoffs.dtype)
+    # Where AI is too dear to enter, starts with AI would fail before the one that is the solution: it changes places with the first.
+    idle = jnp.max(regret) <= _tolerances(cutoffs.dtype)[1] * money_scale(p)
+    swapped = [3, 1, 2, 0, *range(4, len(guesses))]
+    cutoffs, systems = (jnp.where(idle, v[jnp.asarray(swapped)], v) for v in (cutoffs, systems))
     return Start(cutoffs, systems, jnp.full(len(guesses), 20).at[0].set(12))
 
 
