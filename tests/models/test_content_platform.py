@@ -163,6 +163,7 @@ def test_levy_and_commission_that_leave_nothing_are_named():
     assert MODEL.reason(int(row[-1]))[0] == "NOTHING_LEFT" and np.all(np.isnan(row[:-2]))
 
 
+@pytest.mark.slow
 def test_one_equilibrium_while_exposure_is_unique():
     """rho kappa < 1: three starts agree at draws of the box; at rho kappa = 1.2 exposure tips and says so (4.3)."""
     many = quick_jit(lambda p: jax.vmap(lambda q: clearing.starts(q, U))(p))
@@ -234,6 +235,7 @@ def test_a_peak_in_the_number_of_generators_where_overload_is_strong():
     assert float(margin["C4.9c"]) > 0.5 and float(margin["C4.9d"]) == 12
 
 
+@pytest.mark.slow
 def test_claims_on_unsolved_markets_are_not_evaluated():
     """Where exposure tips no market is solved; the closed form of a single seller does not need one."""
     p = dataclasses.replace(P, rho=jnp.asarray(1.25), kappa=jnp.asarray(1.0))

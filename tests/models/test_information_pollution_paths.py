@@ -41,6 +41,7 @@ def test_a_displaced_economy_returns_to_the_static_equilibrium():
     np.testing.assert_allclose(got, [rest.T, rest.q.L, rest.q.H, *rest.fast], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_step_is_second_order():
     p = Params()
     start = rest_point(p, POLICY)
@@ -171,7 +172,7 @@ def _scipy_path(p, u, state, ln_a, years, decline):
     return out.y[:, -1], memory["ln_a"]
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_against_scipy_at_random_draws(seed):
     rng = np.random.default_rng(seed)
     drawn = {

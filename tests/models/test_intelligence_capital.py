@@ -118,7 +118,7 @@ def test_red_queen_factor_and_viability(at):
 # Independent routes ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("N", [2, 3])
+@pytest.mark.parametrize("N", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_scipy_finds_the_same_industry(N):
     """All outcomes of the peer at random draws and policies."""
     n, rng = 60, np.random.default_rng(N)
