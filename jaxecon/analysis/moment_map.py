@@ -63,10 +63,13 @@ class MomentMap:
         values, statuses = {}, {}
         for name, places in _together(sources, worlds):
             read = {r.moment for r in self.readings if r.group == name}
-            found = _at_each(
-                lambda w, name=name, read=read: _numbers(self.model, name, read, *w, key, self.draws, smooth),
-                [worlds[place] for place in places],
-            )
+
+            def numbers(
+                world: tuple[Any, Any], name: str = name, read: set[str] = read
+            ) -> tuple[dict[str, Array], Array]:
+                return _numbers(self.model, name, read, *world, key, self.draws, smooth)
+
+            found = _at_each(numbers, [worlds[place] for place in places])
             for place, (numbers, status) in zip(places, found, strict=True):
                 values[place, name], statuses[place, name] = numbers, status
         moments = jnp.stack([_read(r, values, worlds) for r in self.readings])
