@@ -1,4 +1,4 @@
-"""The best policy at 10^5 draws of the prior, against a loop of SciPy's BFGS and L-BFGS-B over the same objective and gradient."""
+"""The best policy at very many draws of the prior, against a loop of SciPy's BFGS and L-BFGS-B over the same objective and gradient."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -32,6 +32,8 @@ PROBLEMS = {
 def measure(device: str, models: Sequence[str] = ()) -> Iterator[dict]:
     """One row a model: seconds of `optimal_policies`, and those of the faster method of SciPy on a sample of the draws."""
     del device  # JAX computes on it
+    if unknown := [n for n in models if n not in PROBLEMS]:
+        raise ValueError(f"no problem of policy for {', '.join(unknown)}; there are {', '.join(PROBLEMS)}")
     for name in models or PROBLEMS:
         yield _row(name, *PROBLEMS[name])
 

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import quad
 from scipy.optimize import minimize
-from scipy.stats import norm
+from scipy.stats import lognorm, norm
 
 from benchmarks.peers import rent_seeking as peer
 from jaxecon import claims as claims_of
@@ -19,7 +20,7 @@ from jaxecon.analysis.designs import prior_draws
 from jaxecon.core.compiling import quick_jit
 from jaxecon.core.fields import fields_of
 from jaxecon.models.rent_seeking import agents, claims, contest, dynamics, laws, regulator, threshold
-from jaxecon.models.rent_seeking.choices import best_reply, mean_choices, smooth_reply
+from jaxecon.models.rent_seeking.choices import _shortfall, best_reply, mean_choices, smooth_reply
 from jaxecon.models.rent_seeking.params import Params, Policy
 
 rest = importlib.import_module("jaxecon.models.rent_seeking.equilibrium")
@@ -67,6 +68,40 @@ def test_means_equal_those_of_the_agents_themselves(X, Y):
     r, m = best_reply(*scalars(X, Y, w, c_r, c_m, 0.2))
     direct = [float(np.sum(weight * np.asarray(x)) / len(w)) for x in (r, m, w * (1 - r - m), (r + m) > 0)]
     np.testing.assert_allclose(list(mean_choices(P, *scalars(X, Y))), direct, atol=2e-5)
+
+
+@pytest.mark.parametrize("j", [0, 1])
+@pytest.mark.parametrize("k", [-0.2, 0.3, 1.1, 2.5])
+def test_shortfalls_and_their_slopes(j, k):
+    """Means by SciPy's quadrature; exact slopes, first and second, against differences."""
+    x = np.array([k, 0.8, 0.4])
+
+    def direct(k, w, sd):
+        law = lognorm(sd, scale=w)
+        return quad(lambda v: v**j * (k - v) * law.pdf(v), 0, k, epsabs=1e-13)[0] if k > 0 else 0.0
+
+    def f(x):
+        return _shortfall(j, x[0], x[1], x[2])
+
+    step = 1e-5 * np.eye(3)
+    assert float(f(x)) == pytest.approx(direct(*x), abs=1e-11)
+    slopes = jax.jit(jax.grad(f))
+    np.testing.assert_allclose(slopes(x), [(f(x + h) - f(x - h)) / 2e-5 for h in step], rtol=1e-8, atol=1e-9)
+    bends = [(slopes(x + h) - slopes(x - h)) / 2e-5 for h in step]
+    np.testing.assert_allclose(jax.jit(jax.hessian(f))(x), bends, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("X, Y", [(1.4, 1.5), (3.0, 2.9)])
+def test_means_where_one_effort_is_dearer(X, Y):
+    """The two curvatures are not exchanged: agents with different ones, whichever effort is the better use."""
+    z, weight = np.polynomial.hermite_e.hermegauss(5)
+    weight = np.outer(weight, weight)[:, :, None] / weight.sum() ** 2
+    w = np.exp(0.3 * norm.ppf((np.arange(20_000) + 0.5) / 20_000))
+    c_r, c_m = (1.3 * np.exp(0.3 * z))[:, None, None], (2.6 * np.exp(0.3 * z))[None, :, None]
+    r, m = best_reply(*scalars(X, Y, w, c_r, c_m, 0.2))
+    direct = [float(np.sum(weight * np.asarray(x)) / len(w)) for x in (r, m, w * (1 - r - m), (r + m) > 0)]
+    p = dataclasses.replace(P, c_r=jnp.asarray(1.3), c_m=jnp.asarray(2.6))
+    np.testing.assert_allclose(list(mean_choices(p, *scalars(X, Y))), direct, atol=1e-4)
 
 
 def test_quadrature_error_is_as_stated():

@@ -137,7 +137,7 @@ def _shortfall_jvp(j, primals, tangents):  # pyright: ignore
     k, w, sd = primals
     positive, z = _standardized(k, w, sd)
     at, above = _below(j, z, w, sd), _below(j + 1, z, w, sd)
-    value = jnp.where(positive, k * at - above, 0.0)
+    value = _shortfall(j, k, w, sd)
     dk, dw, dsd = tangents
     slope = jnp.zeros_like(value)
     if not isinstance(dk, SymbolicZero):
