@@ -109,6 +109,10 @@ def test_a_damaged_file_is_named_and_kept(tmp_path):
         assert store.read_bytes() == content
     with pytest.raises(StoreError, match="no study of jaxecon"):
         study(tmp_path, samples=PIECE, resume=True)
+    store.write_bytes(b"junk")
+    with pytest.raises(StoreError, match="it is no npz archive") as error:
+        study(store, samples=PIECE, resume=True)
+    assert "pickle" not in str(error.value)
 
 
 def test_a_full_disk_says_what_is_safe(tmp_path, monkeypatch):

@@ -88,6 +88,8 @@ def open_study(path: Path, definition: dict[str, Any], about: dict[str, Any], re
 def _read(path: Path, content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Manifest and state of a file; raises `StoreError` if it is no such file, or damaged."""
     try:
+        if not content.startswith(b"PK"):  # else NumPy takes it for a pickle and advises to load that
+            raise ValueError("it is no npz archive")
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         manifest = json.loads(str(arrays.pop("manifest")))
