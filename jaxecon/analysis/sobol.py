@@ -18,9 +18,9 @@ from jaxtyping import Bool, Float
 
 from jaxecon.analysis.designs import quasi_random
 
-# Outcomes that are read together, and of these the ones whose products are held at once; numbers of these products: as many as
-# keep the caches of a CPU warm.
-OUTCOMES, FEW, NUMBERS = 64, 8, 2**18
+# Outcomes whose products are held at once, of many base samples and of groups of them; numbers of the products and of the terms:
+# as many as keep the caches of a CPU warm; numbers that set outcomes' memory apart, so that they do not share places of a cache.
+FEW, MANY, NUMBERS, HELD, APART = 8, 64, 2**18, 2**20, 8
 # Multiplications of one product below which OpenBLAS keeps to one thread.
 SERIAL = 2**19
 
@@ -125,43 +125,37 @@ class _Work:
     """What one core needs for the terms of a few outcomes at so many groups of base samples: memory that is used again."""
 
     def __init__(self, terms: _Terms, blocks: int, outcomes: int, groups: int, each: int) -> None:
-        self.terms, self.each, few = terms, each, min(outcomes, FEW)
-        self.part = np.empty((blocks, groups * each, outcomes))
-        self.left = np.empty((blocks + 1) * few * groups * each)
-        self.product = np.empty((few, groups, (blocks + 1 - terms.k) * (terms.k + 3)))
-        self.picked = np.empty((few, groups, len(terms.wanted)))
-        self.found = np.empty((few, groups, terms.count))
+        self.terms, self.each = terms, each
+        self.left = np.empty((blocks + 1) * (outcomes * groups * each + APART))
+        self.product = np.empty((outcomes, groups, (blocks + 1 - terms.k) * (terms.k + 3)))
+        self.picked = np.empty((outcomes, groups, len(terms.wanted)))
 
-    def of(self, y: Float[np.ndarray, "blocks n o"], center: Float[np.ndarray, " o"], kept: np.ndarray) -> np.ndarray:
-        """The terms `[o, g, t]` of groups of base samples that are neighbors."""
+    def of(
+        self, y: Float[np.ndarray, "blocks n o"], center: Float[np.ndarray, " o"], kept: np.ndarray, out: np.ndarray
+    ) -> None:
+        """The terms `[o, g, t]` of groups of base samples that are neighbors, into `out`."""
         k, (blocks, n, o) = self.terms.k, y.shape
         g, y = n // self.each, y.swapaxes(1, 2)
-        x = self.left[: (blocks + 1) * o * n].reshape(blocks + 1, o, n)
-        np.subtract(y[:2], center[:, None], out=x[k : k + 2], order="C")
-        np.subtract(y[2 : 2 + k], y[0], out=x[:k], order="C")
-        np.subtract(y[2 + k :], center[:, None], out=x[k + 3 :], order="C")
+        x = self.left[: (blocks + 1) * (o * n + APART)].reshape(blocks + 1, -1)[:, : o * n].reshape(blocks + 1, o, n)
+        np.subtract(y[:2], center[:, None], out=x[k : k + 2])
+        np.subtract(y[2 : 2 + k], y[0], out=x[:k])
+        np.subtract(y[2 + k :], center[:, None], out=x[k + 3 :])
         x[k + 2] = 1.0
         if not kept.all():
             x[..., ~kept] = 0.0
         x = x.reshape(blocks + 1, o, g, self.each).transpose(1, 2, 0, 3)
-        product, picked, found = (z[:o, :g] for z in (self.product, self.picked, self.found))
+        product, picked = (z[:o, :g] for z in (self.product, self.picked))
         np.matmul(x[:, :, k:], x[:, :, : k + 3].swapaxes(2, 3), out=product.reshape(o, g, -1, k + 3))
         np.take(product, self.terms.wanted, axis=2, out=picked, mode="clip")
-        found[..., :-k] = picked
-        np.einsum("ogjm,ogjm->ogj", x[:, :, :k], x[:, :, :k], out=found[..., -k:])
-        return found
+        out[..., :-k] = picked
+        np.einsum("ogjm,ogjm->ogj", x[:, :, :k], x[:, :, :k], out=out[..., -k:])
 
 
-def _few(block: slice) -> list[slice]:
-    """A block of outcomes cut into a few each."""
-    return [slice(i, min(i + FEW, block.stop)) for i in range(block.start, block.stop, FEW)]
-
-
-def _side_by_side(work: Callable[[list[slice], bool], Any], outcomes: int) -> None:
-    """`work` on all blocks of outcomes; NumPy holds no lock of Python, so cores share them. It is told whether it is alone."""
+def _side_by_side(work: Callable[[list[slice], bool], Any], outcomes: int, few: int) -> None:
+    """`work` on outcomes, so few at once; NumPy holds no lock of Python, so cores share them. It is told whether it is alone."""
     cores = min(os.cpu_count() or 1, outcomes)
-    size = min(OUTCOMES, -(-outcomes // cores))
-    blocks = [slice(i, min(i + size, outcomes)) for i in range(0, outcomes, size)]
+    few = min(few, -(-outcomes // cores))
+    blocks = [slice(i, min(i + few, outcomes)) for i in range(0, outcomes, few)]
     with ThreadPoolExecutor(cores) as pool:
         list(pool.map(lambda i: work(blocks[i::cores], cores == 1), range(cores)))
 
@@ -199,26 +193,30 @@ def add_sums(
     """
     blocks, n, o = y.shape
     terms, groups = _Terms(k, blocks > 2 + k), weights.shape[1]
-    each, most = n // groups, max(NUMBERS // (min(o, FEW) * (blocks + 1 - k) * (k + 3)), 1)
-    step = -(-groups // -(-groups // most))
+    each = n // groups
+    few = min(o, FEW * min(each, MANY // FEW))
+    # Groups whose products are held at once, and whose terms.
+    tile = max(NUMBERS // (few * max(len(terms.wanted), each * (blocks + 1))), 1)
+    step = max(HELD // (few * terms.count * tile), 1) * tile
     kept = kept if order is None else kept[order]
 
     def add(outcomes: list[slice], alone: bool) -> None:
-        work = _Work(terms, blocks, outcomes[0].stop - outcomes[0].start, step, each)
-        sums_of = np.empty((work.found.shape[0], *sums.terms.shape[1:]))
+        work = _Work(terms, blocks, few, tile, each)
+        found, sums_of = np.empty((few, step, terms.count)), np.empty((min(few, FEW), *sums.terms.shape[1:]))
         for block in outcomes:
             for start in range(0, groups, step):
-                rows, weight = slice(start * each, (start + step) * each), weights[:, start : start + step]
-                part = y[:, rows, block]
-                if order is not None:
-                    out = work.part[:, : len(order[rows]), : part.shape[2]]
-                    part = np.take(y[..., block], order[rows], axis=1, out=out, mode="clip")
-                for few in _few(block):
-                    here = slice(few.start - block.start, few.stop - block.start)
-                    found = work.of(part[..., here], sums.center[few], kept[rows])
-                    sums.terms[few] += _weighted(weight, found, sums_of[: len(found)], alone)
+                stop = min(start + step, groups)
+                here = found[: block.stop - block.start, : stop - start]
+                for first in range(start, stop, tile):
+                    last = min(first + tile, stop)
+                    rows = slice(first * each, last * each)
+                    part = y[:, rows if order is None else order[rows], block]
+                    work.of(part, sums.center[block], kept[rows], here[:, first - start : last - start])
+                for i in range(0, len(here), FEW):
+                    out = sums_of[: len(here) - i]
+                    sums.terms[block][i : i + FEW] += _weighted(weights[:, start:stop], here[i : i + FEW], out, alone)
 
-    _side_by_side(add, o)
+    _side_by_side(add, o, few)
     return dataclasses.replace(sums, rows=sums.rows + weights @ kept.reshape(-1, each).sum(axis=1))
 
 
@@ -265,7 +263,7 @@ def indices_of(sums: SobolSums, k: int, level: float = 0.95) -> SobolIndices:
         mean[here] = sums.center[here] + (a + b)[:, 0, 0] / (2 * rows[0])
         std[here] = np.sqrt(np.maximum(variance[:, 0, 0] / rows[0], 0.0))
 
-    _side_by_side(lambda blocks, _: [fill(x) for block in blocks for x in _few(block)], o)
+    _side_by_side(lambda blocks, _: [fill(block) for block in blocks], o, FEW)
     return SobolIndices(first, first_ci, total, total_ci, shared, shared_ci, mean, std)
 
 
