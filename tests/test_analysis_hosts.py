@@ -111,7 +111,7 @@ USERS = {
     "slopes": (_slopes, batch, "_rows_and_slopes", 3, 1, 1),
     "jets": (_jets, policies, "_few_jets", 4, 1, 3),
     "claims": (_claims, claims_module, "_few_margins", -1, 0, 100),
-    "moments": (_moments, moments_module, "_quick", 4, 0, 40),
+    "moments": (_moments, moments_module, "_PROGRAMS", 4, 0, 40),
     "optima": (_optima, optima_module, "_few_optima", 5, 1, 7),
     "thresholds": (_thresholds, conditions, "_values", 5, 0, 3),
 }
