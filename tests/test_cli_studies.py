@@ -230,3 +230,4 @@ def test_every_wrong_word_is_named_at_once(capsys):
     assert all(w in err for w in ("taxx", "joy", "tax", "--starts", "glee", "a = -1"))
     _, err = run(capsys, "threshold pigou --of joy --along qq --scan 0 --prior /no/such.toml -o x.doc", code=2)
     assert all(w in err for w in ("joy", "qq", "--scan", "/no/such.toml", "x.doc"))
+    assert err.count("/no/such.toml cannot be read") == 1

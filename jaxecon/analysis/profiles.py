@@ -4,7 +4,8 @@ $$ PL(\theta_j) = \min_{\theta_{-j}} Q(\theta), \qquad Q = (y - m(\theta))' W (y
    \{\theta_j : PL(\theta_j) - Q_{min} \le \chi^2_1(level)\} $$
 
 W is the inverse covariance of the observed moments, so that Q is minus twice the log likelihood (Murphy & van der Vaart 2000 [S]). All values of
-the grid are fitted at once; then every value tries what its neighbors on both sides found, until none improves.
+all grids are fitted at once; then a value whose neighbor improved tries what it found, until none improves; the ends of all intervals are
+found side by side.
 """
 
 import dataclasses
@@ -20,16 +21,20 @@ from jaxecon.core.errors import InputError, name_problems
 from jaxecon.core.results import as_attributes, field_attributes, provenance
 
 STEPS, ROUNDS, REFINEMENTS = 60, 20, 12
-# An improvement below this share of 1 + Q is none; the projected gradient, in widths of the ranges, at which a fit has arrived.
-GAIN, ARRIVED = 1e-9, 1e-9
+# An improvement below this share of 1 + Q is none. A fit has arrived where the projected gradient, in widths of the ranges, or the
+# decrease that a step promises, as a share of 1 + Q, is below these.
+GAIN, ARRIVED, PROMISED = 1e-9, 1e-9, 1e-13
 
 
 @dataclasses.dataclass(frozen=True)
 class _Fits:
-    """Minima of Q at fixed values of one parameter: `x` [n, k] in the unit box, `q` [n]."""
+    """Minima of Q at fixed values of parameters: `x` [n, k] in the unit box, `q` [n]."""
 
     x: np.ndarray
     q: np.ndarray
+
+    def __getitem__(self, rows: Any) -> "_Fits":
+        return _Fits(self.x[rows], self.q[rows])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +55,7 @@ class _Misses:
         return np.where(ok, np.sum(miss**2, axis=1), np.inf), miss, slope
 
     def minimize(self, x: np.ndarray, free: np.ndarray) -> _Fits:
-        """Levenberg-Marquardt within the unit box over the `free` parameters [k], from all starts `[n, k]` at once."""
+        """Levenberg-Marquardt within the unit box over the `free` parameters `[n, k]`, from all starts `[n, k]` at once."""
         q, miss, slope = self.look(x)
         x, damp = x.copy(), np.full(len(x), 1e-3)
         for _ in range(STEPS):
@@ -64,7 +69,13 @@ class _Misses:
             h = np.einsum("nik,nil->nkl", s, s)
             lift = damp[busy, None] * np.maximum(np.einsum("nkk->nk", h), 1e-12)
             h[:, range(h.shape[1]), range(h.shape[1])] += np.where(held[busy], 1.0, lift)
-            step = np.linalg.solve(h, np.where(held[busy], 0.0, -g[busy])[:, :, None])[:, :, 0]
+            down = np.where(held[busy], 0.0, -g[busy])
+            step = np.linalg.solve(h, down[:, :, None])[:, :, 0]
+            worth = np.sum(down * step, axis=1) > PROMISED * (1 + q[busy])
+            damp[busy[~worth]] = np.inf
+            busy, step = busy[worth], step[worth]
+            if len(busy) == 0:
+                break
             trial = np.clip(x[busy] + step, 0.0, 1.0)
             new_q, new_miss, new_slope = self.look(trial)
             won = new_q < q[busy]
@@ -74,45 +85,64 @@ class _Misses:
         return _Fits(x, q)
 
 
-def _sweep(misses: _Misses, fits: _Fits, j: int, free: np.ndarray) -> _Fits:
-    """Fits improved from their neighbors' on both sides, until none improves."""
-    x, q = fits.x, fits.q
+def _sweep(misses: _Misses, fits: _Fits, free: np.ndarray, beside: np.ndarray) -> _Fits:
+    """Fits improved from their neighbors `beside` [2, n], until none improves."""
+    x, q = fits.x.copy(), fits.q.copy()
+    fresh = np.ones(len(q), bool)
     for _ in range(ROUNDS):
-        starts = np.concatenate([np.roll(x, 1, axis=0), np.roll(x, -1, axis=0)])
-        starts[:, j] = np.tile(x[:, j], 2)
-        found = misses.minimize(starts, free)
-        both = found.q.reshape(2, -1)
-        side = np.argmin(both, axis=0)
-        best = both[side, np.arange(len(x))]
-        better = best < q - GAIN * (1 + np.where(np.isfinite(q), q, 0.0))
-        x = np.where(better[:, None], found.x.reshape(2, *x.shape)[side, np.arange(len(x))], x)
-        q = np.where(better, best, q)
-        if not np.any(better):
+        side, row = np.nonzero(fresh[beside])
+        starts = np.where(free[row], x[beside[side, row]], x[row])
+        found = misses.minimize(starts, free[row])
+        fresh[:] = False
+        for n in np.argsort(found.q, kind="stable"):
+            at = row[n]
+            if found.q[n] < q[at] - GAIN * (1 + (q[at] if np.isfinite(q[at]) else 0.0)):
+                x[at], q[at], fresh[at] = found.x[n], found.q[n], True
+        if not np.any(fresh):
             break
     return _Fits(x, q)
 
 
-def _crossing(
-    misses: _Misses, inside: np.ndarray, outside: np.ndarray, gaps: tuple[float, float], least: float, limit: float, j: int,
-    free: np.ndarray,
-) -> float:  # fmt: skip
-    """Where the profile crosses its limit between two fits `[k]`, to 1e-9 of the range: secant steps within the bracket (Illinois)
-    on the root of the excess, which is a straight line where the moments are linear."""
-    (a, b), (fa, fb) = (inside, outside), gaps
-    x = a
-    for _ in range(REFINEMENTS):
-        if abs(b[j] - a[j]) < 1e-9:
-            break
-        share = fa / (fa - fb) if np.isfinite(fb) else 0.5
-        found = misses.minimize((a + share * (b - a))[None], free)
-        x, gap = found.x[0], _gap(float(found.q[0]), least, limit)
-        if abs(gap) < 1e-9:
-            break
+@dataclasses.dataclass
+class _Bracket:
+    """Two fits `[k]` between which a profile crosses its limit, and their excess."""
+
+    place: tuple[int, int]
+    inside: np.ndarray
+    outside: np.ndarray
+    below: float
+    above: float
+    at: np.ndarray
+    done: bool = False
+
+    def next(self, j: int) -> np.ndarray:
+        """The secant's crossing, which is exact where the moments are linear."""
+        share = self.below / (self.below - self.above) if np.isfinite(self.above) else 0.5
+        self.done = abs(self.outside[j] - self.inside[j]) < 1e-9
+        return self.inside + share * (self.outside - self.inside)
+
+    def narrow(self, x: np.ndarray, gap: float) -> None:
+        """The bracket after the fit at its crossing (Illinois: the end that stays counts half)."""
+        self.at, self.done = x, abs(gap) < 1e-9
         if gap < 0:
-            a, fa, fb = x, gap, fb / 2
+            self.inside, self.below, self.above = x, gap, self.above / 2
         else:
-            b, fb, fa = x, gap, fa / 2
-    return float(x[j])
+            self.outside, self.above, self.below = x, gap, self.below / 2
+
+
+def _cross(
+    misses: _Misses, brackets: list[_Bracket], least: float, limit: float, at: list[int], free: np.ndarray
+) -> None:
+    """Narrow all brackets to 1e-9 of the range or of the root of the excess."""
+    for _ in range(REFINEMENTS):
+        trials = [b.next(at[b.place[0]]) for b in brackets]
+        busy = [n for n, b in enumerate(brackets) if not b.done]
+        if not busy:
+            break
+        found = misses.minimize(np.stack([trials[n] for n in busy]), free[[brackets[n].place[0] for n in busy]])
+        for n, x, q in zip(busy, found.x, found.q):
+            brackets[n].narrow(x, _gap(float(q), least, limit))
+        brackets = [brackets[n] for n in busy if not brackets[n].done]
 
 
 def _gap(q: float, least: float, limit: float) -> float:
@@ -161,19 +191,18 @@ def profile(
     misses = _Misses(problem, np.linalg.inv(np.linalg.cholesky(problem.covariance)))
     here = np.clip(((problem.given if given is None else given) - problem.lo) / width, 0.0, 1.0)
     unit = here[None] if given is not None else np.concatenate([here[None], _spread(k, starts, seed)])
-    first = misses.minimize(unit, np.ones(k, bool))
+    first = misses.minimize(unit, np.ones_like(unit, bool))
     if not np.any(np.isfinite(first.q)):
         raise InputError(["the model solves at no start; give theta"], f"the profiles of {problem.model.name}")
     best, least = first.x[int(np.argmin(first.q))], float(np.min(first.q))
-    found = [_profile_fits(misses, problem.names.index(n), points, best) for n in wanted]
+    at = [problem.names.index(n) for n in wanted]
+    found = _profile_fits(misses, at, points, best)
     # A better fit than the estimate: all intervals are around it.
-    for fits in found:
-        if fits.q.min() < least - GAIN * (1 + least):
-            again = misses.minimize(fits.x[[int(np.argmin(fits.q))]], np.ones(k, bool))
-            best, least = again.x[0], float(again.q[0])
-    ends = np.array(
-        [_interval(misses, fits, problem.names.index(n), best, least, limit) for n, fits in zip(wanted, found)]
-    )
+    x, q = (np.concatenate([getattr(f, n) for f in found]) for n in ("x", "q"))
+    if q.min() < least - GAIN * (1 + least):
+        again = misses.minimize(x[[int(np.argmin(q))]], np.ones((1, k), bool))
+        best, least = again.x[0], float(again.q[0])
+    ends = _intervals(misses, found, at, best, least, limit)
     return _dataset(problem, wanted, found, problem.lo + width * best, least, ends, limit, level)
 
 
@@ -181,33 +210,42 @@ def _spread(k: int, count: int, seed: int) -> np.ndarray:
     return quasi_random(k, seed).random(1 << max(count - 1, 0).bit_length())[:count]
 
 
-def _profile_fits(misses: _Misses, j: int, points: int, best: np.ndarray) -> _Fits:
-    """Fits on the grid of parameter j; the values are those of the grid and the estimate's."""
-    grid = np.unique(np.append(np.linspace(0.0, 1.0, points), best[j]))
-    free = np.arange(len(best)) != j
-    x = np.tile(best, (len(grid), 1))
-    x[:, j] = grid
-    return _sweep(misses, misses.minimize(x, free), j, free)
+def _profile_fits(misses: _Misses, at: list[int], points: int, best: np.ndarray) -> list[_Fits]:
+    """Fits on the grids of the parameters `at`; the values are those of the grid and the estimate's."""
+    grids = [np.unique(np.append(np.linspace(0.0, 1.0, points), best[j])) for j in at]
+    ends = np.cumsum([len(g) for g in grids])
+    blocks = [np.arange(end - len(g), end) for end, g in zip(ends, grids)]
+    x, free = np.tile(best, (ends[-1], 1)), np.ones((ends[-1], len(best)), bool)
+    for j, rows, grid in zip(at, blocks, grids):
+        x[rows, j], free[rows, j] = grid, False
+    beside = np.stack([np.concatenate([np.roll(rows, way) for rows in blocks]) for way in (1, -1)])
+    found = _sweep(misses, misses.minimize(x, free), free, beside)
+    return [found[rows] for rows in blocks]
 
 
-def _interval(
-    misses: _Misses, fits: _Fits, j: int, best: np.ndarray, least: float, limit: float
-) -> tuple[float, float]:
-    """Ends of the connected interval around the estimate, in widths of the range; NaN where it reaches the end of the range."""
-    gaps = np.array([_gap(q, least, limit) for q in fits.q])
-    free, ends = np.arange(len(best)) != j, []
-    for side in (-1, 1):
-        beyond = (fits.x[:, j] - best[j]) * side > 0
+def _intervals(
+    misses: _Misses, found: list[_Fits], at: list[int], best: np.ndarray, least: float, limit: float
+) -> np.ndarray:
+    """Ends `[parameter, 2]` of the connected intervals around the estimate, in widths of the ranges; NaN where one reaches the end
+    of its range."""
+    brackets = []
+    for n, (j, fits) in enumerate(zip(at, found)):
+        gaps = np.array([_gap(q, least, limit) for q in fits.q])
         order = np.argsort(np.abs(fits.x[:, j] - best[j]), kind="stable")
-        row = [i for i in order if beyond[i]]
-        out = next((n for n, i in enumerate(row) if gaps[i] > 0), None)
-        if out is None:
-            ends.append(np.nan)
-            continue
-        inside, low = (fits.x[row[out - 1]], gaps[row[out - 1]]) if out else (best, -np.sqrt(limit))
-        around = (float(low), float(gaps[row[out]]))
-        ends.append(_crossing(misses, inside, fits.x[row[out]], around, least, limit, j, free))
-    return ends[0], ends[1]
+        for way, side in enumerate((-1, 1)):
+            row = [i for i in order if (fits.x[i, j] - best[j]) * side > 0]
+            out = next((m for m, i in enumerate(row) if gaps[i] > 0), None)
+            if out is None:
+                continue
+            inside, low = (fits.x[row[out - 1]], gaps[row[out - 1]]) if out else (best, -np.sqrt(limit))
+            outside, high = fits.x[row[out]], gaps[row[out]]
+            brackets.append(_Bracket((n, way), inside, outside, float(low), float(high), inside))
+    free = np.arange(len(best)) != np.asarray(at)[:, None]
+    _cross(misses, brackets, least, limit, at, free)
+    ends = np.full((len(at), 2), np.nan)
+    for b in brackets:
+        ends[b.place] = b.at[at[b.place[0]]]
+    return ends
 
 
 def _dataset(

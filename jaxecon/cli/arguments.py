@@ -186,7 +186,7 @@ def _read(field: Field | None, text: str) -> Any:
 
 
 def all_of(*steps: Callable[[], Any]) -> list[Any]:
-    """Results of all steps, or one `InputError` with the problems of each."""
+    """Results of all steps, or one `InputError` with the problems of each; of two steps with the same problem, once."""
     found, errors = [], []
     for step in steps:
         try:
@@ -196,7 +196,7 @@ def all_of(*steps: Callable[[], Any]) -> list[Any]:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise InputError([problem for error in errors for problem in error.problems], "the input")
+        raise InputError(list(dict.fromkeys(problem for error in errors for problem in error.problems)), "the input")
     return found
 
 
