@@ -103,6 +103,7 @@ def edge_problem():
     )
 
 
+@pytest.mark.slow
 def test_failed_points_have_density_zero_and_finite_gradients():
     problem = edge_problem()
     with jax.enable_x64(True):
@@ -155,6 +156,7 @@ def twin_problem():
     return moment_problem(LINEAR, made, {"x": (-2.0, 2.0), "y": (-2.0, 2.0)}, params=LINEAR.params(w=0.0))
 
 
+@pytest.mark.slow
 def test_sequential_monte_carlo_finds_both_modes_and_the_evidence():
     posterior = sample_posterior(twin_problem(), "smc", chains=2, draws=1500, seed=2)
     x, y = np.meshgrid(np.linspace(-2, 2, 1601), np.linspace(-2, 2, 801), indexing="ij")
@@ -285,6 +287,7 @@ def test_ranks_are_uniform_and_a_wrong_scale_is_seen():
     assert np.all(ends.values > 2 * 320 / 16 * 1.3), ends
 
 
+@pytest.mark.slow
 def test_policy_under_a_posterior():
     """W is quadratic in the tax with curvature (b + d)/b^2, and tau* = d(a - c)/(b + d): information is worth half the curvature times
     the variance that it removes."""

@@ -97,6 +97,7 @@ def test_a_linear_model_is_generalized_least_squares():
     np.testing.assert_allclose(found_equal.j, found.j, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_standard_errors_and_the_j_test_against_monte_carlo(problem):
     """200 samples: means of the estimates and of J within three of their own standard errors, coverage of 95 % in [.91, .99]."""
     rng = np.random.default_rng(1)

@@ -76,6 +76,7 @@ def test_solve_takes_parameters_and_instruments(capsys, tmp_path):
     assert by_file["outcomes"] == moved["outcomes"]
 
 
+@pytest.mark.slow
 def test_solve_in_float32(capsys):
     double = run_json(capsys, "solve", MODEL)["outcomes"]["welfare"]["value"]
     single = run_json(capsys, "solve", MODEL, "--x32")["outcomes"]["welfare"]["value"]

@@ -120,8 +120,15 @@ def _points(batch, n):
     return [jax.tree.map(lambda x, k=k: x[k] if jnp.ndim(x) else x, batch) for k in range(n)]
 
 
-def test_residuals_in_the_box(model):
-    found = _rows(model, _points(_box_points(model, 64), 64))
+@pytest.fixture(scope="module")
+def box(model):
+    """Points of the box and their rows."""
+    points = _points(_box_points(model, 64), 64)
+    return points, _rows(model, points)
+
+
+def test_residuals_in_the_box(model, box):
+    _, found = box
     residual, status = found[:, -2], found[:, -1]
     assert np.all(status == 0), {model.reason(s) for s in status[status != 0]}
     assert np.max(residual) <= 1e-8
@@ -206,11 +213,10 @@ def test_gradient_at_laissez_faire_is_finite(model):
     assert all(np.isfinite(np.asarray(g)).all() for g in jax.tree.leaves(by_instrument))
 
 
-def test_vmap_equals_single_evaluations(model):
+def test_vmap_equals_single_evaluations(model, box):
     """Over every real field at once; a batch gives what its members give."""
-    points = _points(_box_points(model, 4, seed=3), 4)
-    batch = _rows(model, points)
-    for k, p in enumerate(points):
+    points, batch = box
+    for k, p in enumerate(points[:4]):
         one = evaluate(model, p)
         single = [float(getattr(one.outcomes, n)) for n in fields_of(model.Outcomes)]
         np.testing.assert_allclose(batch[k, :-2], single, rtol=1e-7, atol=1e-9)
@@ -265,6 +271,7 @@ def test_claims_at_the_baseline_are_finite(model):
             assert np.isfinite(c.margin), c.id
 
 
+@pytest.mark.slow
 def test_layers_run(model):
     p, u = model.params(), model.policy()
     for name, layer in model.dynamics.items():

@@ -10,7 +10,9 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, id=p.stem, marks=pytest.mark.xdist_group(f"notebook {p.stem}")) for p in NOTEBOOKS]
+)
 def test_notebook_runs(path, monkeypatch, tmp_path):
     import nbformat
     from nbclient import NotebookClient

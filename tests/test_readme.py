@@ -17,6 +17,7 @@ def test_the_example_is_short(example):
     assert len([line for line in example.splitlines() if line.strip()]) <= 15
 
 
+@pytest.mark.slow
 def test_the_example_runs(example, capsys):
     exec(compile(example, "README.md", "exec"), {})
     printed = capsys.readouterr().out.splitlines()

@@ -172,7 +172,8 @@ def _scipy_path(p, u, state, ln_a, years, decline):
     return out.y[:, -1], memory["ln_a"]
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
 def test_against_scipy_at_random_draws(seed):
     rng = np.random.default_rng(seed)
     drawn = {

@@ -287,9 +287,8 @@ def test_threshold_by_the_implicit_function_theorem(at):
     np.testing.assert_allclose(exact[0], numeric[:, 0], rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "N, Omega", [pytest.param(2, 2.0, marks=pytest.mark.slow), (3, 1.46), pytest.param(5, 1.4, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("N, Omega", [(2, 2.0), (3, 1.46), (5, 1.4)])
 def test_steady_states_stability_and_basins(at, N, Omega):
     """Leader's state: at rest, eigenvalues of the full Jacobian, reached by the path from its basin, left from the other side."""
     p, eq = at(N)

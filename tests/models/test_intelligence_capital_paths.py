@@ -58,6 +58,7 @@ def test_price_shock_path_in_closed_form():
 STILL = eqx.tree_at(lambda q: (q.jump_rate, q.F_0), P, (jnp.asarray(0.0),) * 2)
 
 
+@pytest.mark.slow
 def test_expected_moves_follow_the_ode():
     """No jumps, no exit: s' = rate (logit(A) - s), d' = delta_D (Omega J s - d), to the order of the step of .1 years."""
     key, J = jax.random.key(4), 10
@@ -103,6 +104,7 @@ def test_shock_among_firms():
     assert float(alone.elasticity[-1]) == pytest.approx(1.42, abs=0.03)
 
 
+@pytest.mark.slow
 def test_innovation_entry_and_exit():
     """The baseline industry: leaders are overtaken, providers leave and come, shares add up, and a run is reproducible."""
     found = run(jax.random.key(1), P, U, 2000, 200, False)

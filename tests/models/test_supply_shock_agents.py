@@ -212,7 +212,8 @@ def test_same_code_for_many_agents_and_both_precisions(key):
     np.testing.assert_allclose(path.active, double.active, atol=0.03)
 
 
-@pytest.mark.parametrize("adoption", ["lasting", pytest.param("idle", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("adoption", ["lasting", "idle"])
 def test_smooth_gradient_is_that_of_differences(adoption, key):
     p, u = _set(Params(adoption=adoption), **LIVELY), _set(Policy(), search_quality=0.1, reskilling_subsidy=0.05)
     names = ["B", "bp", "v0", "sw", "beta_ab", "eta_ab", "chi_ab", "a0", "ra", "T0", "C0", "lT", "lC", "dA", "f",

@@ -171,6 +171,7 @@ def test_free_energy_falls_in_the_potential_game_and_rises_by_how_much_otherwise
     assert float(rises(_params(beta=0.15), U)[0]) > 1e-4
 
 
+@pytest.mark.slow
 def test_stationary_law_is_unique_by_multi_start():
     spread = jax.jit(claims_meanfield.start_spread)
     for p in [_params(beta=0.0, chi=0.0), _params(), *_draws(2, seed=9)]:
