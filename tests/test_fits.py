@@ -34,8 +34,6 @@ from jaxecon.report.fits import identification, one_fit, under_sets, verdict
 MODELS = sorted(models())
 # Fits of agents, a point of which takes hundreds of runs: their searches begin at fewer than 1000 starts.
 FEWER = {("supply_shock", "agents_fit"), ("supply_shock", "paper")}
-# Models whose claims under `evidence` have not been checked.
-UNCHECKED = {"supply_shock"}
 # Sets that hold the estimates of a fit of another name.
 FIT_OF = {
     ("supply_shock", "paper"): "agents_fit",
@@ -217,7 +215,7 @@ def test_an_evidence_set_is_there_where_the_fit_is_a_minimum():
 def test_an_evidence_set_comes_with_its_claims(name):
     model = load(name)
     rows = {row.id: row for row in read_claims(model)}
-    if "evidence" not in set_names(model) or name in UNCHECKED:
+    if "evidence" not in set_names(model):
         assert not rows
         return
     first = "paper" if "paper" in set_names(model) else "baseline"
