@@ -62,10 +62,13 @@ def fixed_point_residual(p: Params, u: Policy) -> Float[Array, ""]:
 
 
 def largest_rise(p: Params, u: Policy) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Largest rise of free energy in a step, and the rise from its lowest point to the end; shares of the first fall."""
+    """Largest rise of free energy in a step, and the rise from its lowest point to the end; shares of the first fall.
+
+    Where the law begins at rest the fall is rounding: then shares of a ten-thousandth of sigma, the unit of free energy.
+    """
     p = dataclasses.replace(p, q_A0=jnp.ones_like(p.q_A0))
     energy = dynamics.simulate(p, u, _dates(p, 150)).free_energy
-    scale = energy[0] - jnp.min(energy)
+    scale = jnp.maximum(energy[0] - jnp.min(energy), 1e-4 * p.sigma)
     return jnp.max(jnp.diff(energy)) / scale, (energy[-1] - jnp.min(energy)) / scale
 
 
