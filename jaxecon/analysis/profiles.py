@@ -115,10 +115,13 @@ class _Bracket:
     at: np.ndarray
     done: bool = False
 
-    def next(self, j: int) -> np.ndarray:
-        """The secant's crossing, which is exact where the moments are linear."""
+    def width(self, j: int) -> float:
+        """Distance of the fits along parameter j."""
+        return abs(self.outside[j] - self.inside[j])
+
+    def crossing(self) -> np.ndarray:
+        """The secant's, which is exact where the moments are linear."""
         share = self.below / (self.below - self.above) if np.isfinite(self.above) else 0.5
-        self.done = abs(self.outside[j] - self.inside[j]) < 1e-9
         return self.inside + share * (self.outside - self.inside)
 
     def narrow(self, x: np.ndarray, gap: float) -> None:
@@ -135,14 +138,12 @@ def _cross(
 ) -> None:
     """Narrow all brackets to 1e-9 of the range or of the root of the excess."""
     for _ in range(REFINEMENTS):
-        trials = [b.next(at[b.place[0]]) for b in brackets]
-        busy = [n for n, b in enumerate(brackets) if not b.done]
-        if not busy:
+        brackets = [b for b in brackets if not b.done and b.width(at[b.place[0]]) >= 1e-9]
+        if not brackets:
             break
-        found = misses.minimize(np.stack([trials[n] for n in busy]), free[[brackets[n].place[0] for n in busy]])
-        for n, x, q in zip(busy, found.x, found.q):
-            brackets[n].narrow(x, _gap(float(q), least, limit))
-        brackets = [brackets[n] for n in busy if not brackets[n].done]
+        found = misses.minimize(np.stack([b.crossing() for b in brackets]), free[[b.place[0] for b in brackets]])
+        for b, x, q in zip(brackets, found.x, found.q):
+            b.narrow(x, _gap(float(q), least, limit))
 
 
 def _gap(q: float, least: float, limit: float) -> float:
@@ -198,7 +199,7 @@ def profile(
     at = [problem.names.index(n) for n in wanted]
     found = _profile_fits(misses, at, points, best)
     # A better fit than the estimate: all intervals are around it.
-    x, q = (np.concatenate([getattr(f, n) for f in found]) for n in ("x", "q"))
+    x, q = np.concatenate([f.x for f in found]), np.concatenate([f.q for f in found])
     if q.min() < least - GAIN * (1 + least):
         again = misses.minimize(x[[int(np.argmin(q))]], np.ones((1, k), bool))
         best, least = again.x[0], float(again.q[0])
