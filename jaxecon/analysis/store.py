@@ -1,5 +1,6 @@
 """A sweep on disk: a Zarr v3 group that survives a kill at any moment. It is made as `<name>.part` and moved to its place
-when it is complete. A kill costs each process two chunks at most: the one that is being written and the one that is being computed.
+when it is complete. A kill makes each process compute one chunk again at most, the one that was being written; the one that it
+was computing begins anew.
 
 `rows` holds [row, point] (outcomes, `max_residual`, `status`), one chunk of points a file with a checksum; `inputs` holds
 [axis, point] of a design that is no grid (a choice as its place among the choices); a grid has one array an axis instead.

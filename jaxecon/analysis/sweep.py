@@ -112,8 +112,8 @@ def sweep(
       in a large study, what all local devices hold at once, measured on the compiled program. A resumed sweep keeps the
       writes of its store; a smaller `chunk` then only means fewer points at once, for want of memory.
     - `store`: path of a Zarr store that is written chunk by chunk; memory then does not grow with the number of points.
-      `resume=True` goes on after a kill at any moment, redoing at most the chunk that was being written and the one that
-      was being computed (of each process); chunks that are there are read once and checked. A store of another study
+      `resume=True` goes on after a kill at any moment: of what a process had computed at most one chunk is computed again, the one
+      that was being written, and the one that it was computing begins anew; chunks that are there are read once and checked. A store of another study
       or version is refused, a damaged chunk named. `xarray.open_zarr` opens it, `open_sweep` in the shape of this result.
     - `retry`: try cells again whose solver failed (`Model.retried`), from other starts and solved neighbors; a bounded
       effort for each such cell, and none for others. `jaxecon.analysis.retries` says how.
