@@ -1,8 +1,8 @@
 """Write the fits and the claims under named sets that ship with the models: `python -m calibration.package_data [MODEL ...] [--fit NAME]`.
 
 Every fit of `calibration/<model>/targets.toml` is estimated and stored as `jaxecon/models/<model>/fits/<fit>.toml`, whatever comes out:
-rejected fits and parameters that are not identified, too. With `--claims` the claims are checked under the sets `paper` and `evidence`;
-`--context` copies the evidence that no moment measures.
+rejected fits and parameters that are not identified, too. With `--claims` the claims are checked under the sets `paper` and `evidence`,
+but for those that are too dear, which `--claim ID` checks and adds to the stored ones; `--context` copies the evidence that no moment measures.
 """
 
 import argparse
@@ -38,6 +38,7 @@ from jaxecon.report.fit_records import (
     claims_to_toml,
     context_to_toml,
     fit_to_toml,
+    read_claims,
 )
 
 HERE = Path(__file__).parent
@@ -212,17 +213,18 @@ def cost_of(model: Model, problem: MomentProblem) -> str:
     return max(costs, key=COSTS.index)
 
 
-def claims_under(model: Model, sets: Sequence[str] = SETS) -> list[ClaimRow]:
-    """Margins of the claims of a model at each of its named sets; the baseline stands for a set that it does not have."""
+def claims_under(model: Model, sets: Sequence[str] = SETS, ids: Sequence[str] | None = None) -> list[ClaimRow]:
+    """Margins of the claims of a model at each of its named sets; the baseline stands for a set that it does not have. `ids`: which;
+    default: all that are not too dear."""
     names = [n for n in sets if n in set_names(model)]
     points = {"baseline": model.params()} | {n: model.parameter_set(n) for n in names}
     if "paper" in points:
         del points["baseline"]
-    cheap = [c.id for c in model.claims if c.id not in left_out(model)]
+    chosen = ids or [c.id for c in model.claims if c.id not in left_out(model)]
     margins: dict[str, dict[str, float]] = {}
     about = {}
     for label, p in points.items():
-        for claim in claims(model, cheap, draws=1, params=p, boundary=False):
+        for claim in claims(model, chosen, draws=1, params=p, boundary=False):
             for c in (claim, *claim.parts):
                 margins.setdefault(c.id, {})[label] = c.margin
                 about[c.id] = (c.expectation, c.statement)
@@ -232,6 +234,14 @@ def claims_under(model: Model, sets: Sequence[str] = SETS) -> list[ClaimRow]:
 def left_out(model: Model) -> dict[str, str]:
     """Claims that are too dear to be checked at every set, and why."""
     return {c.id: LEFT_OUT[c.cost] for c in model.claims if c.cost not in WITHIN}
+
+
+def claims_added(model: Model, ids: Sequence[str]) -> str:
+    """The TOML of the stored claims and those of `ids`, in the model's order."""
+    order = [c.id for parent in model.claims for c in (parent, *parent.parts)]
+    rows = {row.id: row for row in [*read_claims(model), *claims_under(model, ids=ids)]}
+    left = {k: v for k, v in left_out(model).items() if k not in rows}
+    return claims_to_toml([rows[k] for k in order if k in rows], left)
 
 
 def store(model: Model, name: str, text: str) -> Path:
@@ -248,6 +258,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--fit", action="append", metavar="NAME", help="one fit; repeatable; default: all")
     parser.add_argument("--claims", action="store_true", help="claims under the sets instead of fits")
+    parser.add_argument(
+        "--claim", action="append", metavar="ID", help="a claim that is too dear for --claims; repeatable"
+    )
     parser.add_argument("--context", action="store_true", help="evidence that no moment measures instead of fits")
     parser.add_argument("--set", metavar="NAME", help="a set that was found elsewhere, against the targets of --fit")
     parser.add_argument("--starts", type=int)
@@ -257,6 +270,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = load(name)
         if args.claims:
             written = [store(model, "claims", claims_to_toml(claims_under(model), left_out(model)))]
+        elif args.claim:
+            written = [store(model, "claims", claims_added(model, args.claim))]
         elif args.context:
             written = [store(model, "context", context_to_toml(targets_of(model).context.values()))]
         elif args.set:
