@@ -208,6 +208,7 @@ def test_gradients_equal_finite_differences(model):
         assert gap < tolerance, (k, name, exact, numeric)
 
 
+@pytest.mark.slow
 def test_gradient_at_laissez_faire_is_finite(model):
     _, _, (_, by_instrument) = _gradients(model, [model.params()] * 3, [model.policy()] * 3)
     assert all(np.isfinite(np.asarray(g)).all() for g in jax.tree.leaves(by_instrument))
@@ -222,11 +223,24 @@ def test_vmap_equals_single_evaluations(model, box):
         np.testing.assert_allclose(batch[k, :-2], single, rtol=1e-7, atol=1e-9)
 
 
+def _with_a_failing_cell(model):
+    """The baseline, a point with a NaN, and the baseline again."""
+    base, name = model.params(), next(iter(_real(model.Params)))
+    return [base, _with(base, {name: jnp.asarray(jnp.nan)}), base]
+
+
 def test_a_failing_cell_harms_no_other(model):
-    """NaN in one cell: that cell is NaN with a reason; values and gradients beside it are unchanged."""
-    name = next(iter(_real(model.Params)))
-    base, u = model.params(), model.policy()
-    value, status, slopes = _gradients(model, [base, _with(base, {name: jnp.asarray(jnp.nan)}), base], [u] * 3)
+    """NaN in one cell: that cell is NaN with a reason; those beside it are unchanged."""
+    before, failed, after = _rows(model, _with_a_failing_cell(model))
+    assert failed[-1] != 0 and np.isnan(failed[:-2]).all()
+    assert before[-1] == 0 and np.isfinite(before).all()
+    np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.slow
+def test_a_failing_cell_harms_no_gradient(model):
+    """NaN in one cell: values and gradients beside it are unchanged."""
+    value, status, slopes = _gradients(model, _with_a_failing_cell(model), [model.policy()] * 3)
     assert status[1] != 0 and np.isnan(value[1])
     assert status[0] == status[2] == 0 and value[0] == value[2] and np.isfinite(value[0])
     for slope in jax.tree.leaves(slopes):

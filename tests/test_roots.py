@@ -84,6 +84,7 @@ def test_derivatives_of_every_order_and_mode():
     np.testing.assert_allclose(jax.grad(jax.grad(jax.grad(root)))(a), 0.375 * a**-2.5, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_an_attached_derivative_is_right_at_every_order_in_both_modes():
     """x = sqrt(a) found elsewhere: derivatives of the first three orders, forward over reverse and reverse over reverse."""
 

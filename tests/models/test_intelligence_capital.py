@@ -267,6 +267,7 @@ def test_the_unrestricted_planner_treats_providers_alike(at, N):
 # Flywheel --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_threshold_by_the_implicit_function_theorem(at):
     """The root of the autodiff growth rate equals (1.9), in value and slopes, and so do finite differences."""
     names = ("theta", "a", "rho", "gamma", "C", "Dt")

@@ -163,6 +163,7 @@ def test_claims_at_the_baseline():
     assert found["C2.7b"].margin < 0 < found["C2.7b"].margin + found["C2.7c"].margin
 
 
+@pytest.mark.slow
 def test_ladder_settles_at_the_lag():
     """The open model ends one lag behind: gap = g/lambda where growth is steady."""
     path = quick_jit(MODEL.dynamics["ladder"].run)(MODEL.params(zeta=0.0), MODEL.policy(), jnp.linspace(0.0, 3.0, 4))

@@ -155,6 +155,7 @@ def test_path_reaches_the_stationary_state_found_without_a_path():
         assert float(jax.jit(claims_meanfield.fixed_point_residual)(p, U)) < 1e-8
 
 
+@pytest.mark.slow
 def test_initial_law_is_a_rest_point_without_ai():
     p = _params()
     path = jax.jit(dynamics.control)(p, jnp.linspace(0.0, 500.0, 21))
