@@ -47,7 +47,7 @@ SETS = ("paper", "evidence")
 STARTS = {"equilibrium": 1000, "path": 1000, "agents": 8, "optimization": 8}
 WITHIN = ("equilibrium", "path")
 LEFT_OUT = {
-    "optimization": "an optimum, whose program compiles for minutes",
+    "optimization": "an optimum, which takes minutes",
     "agents": "agents, whose verdict takes many runs",
 }
 
