@@ -1,6 +1,7 @@
 """What every discovered model must do; a ninth model is tested here without an edit."""
 
 import dataclasses
+import functools
 
 import equinox as eqx
 import jax
@@ -120,15 +121,15 @@ def _points(batch, n):
     return [jax.tree.map(lambda x, k=k: x[k] if jnp.ndim(x) else x, batch) for k in range(n)]
 
 
-@pytest.fixture(scope="module")
-def box(model):
+@functools.cache
+def _box(model):
     """Points of the box and their rows."""
     points = _points(_box_points(model, 64), 64)
     return points, _rows(model, points)
 
 
-def test_residuals_in_the_box(model, box):
-    _, found = box
+def test_residuals_in_the_box(model):
+    _, found = _box(model)
     residual, status = found[:, -2], found[:, -1]
     assert np.all(status == 0), {model.reason(s) for s in status[status != 0]}
     assert np.max(residual) <= 1e-8
@@ -214,9 +215,9 @@ def test_gradient_at_laissez_faire_is_finite(model):
     assert all(np.isfinite(np.asarray(g)).all() for g in jax.tree.leaves(by_instrument))
 
 
-def test_vmap_equals_single_evaluations(model, box):
+def test_vmap_equals_single_evaluations(model):
     """Over every real field at once; a batch gives what its members give."""
-    points, batch = box
+    points, batch = _box(model)
     for k, p in enumerate(points[:4]):
         one = evaluate(model, p)
         single = [float(getattr(one.outcomes, n)) for n in fields_of(model.Outcomes)]
