@@ -213,8 +213,9 @@ def add_sums(
                     part = y[:, rows if order is None else order[rows], block]
                     work.of(part, sums.center[block], kept[rows], here[:, first - start : last - start])
                 for i in range(0, len(here), FEW):
-                    out = sums_of[: len(here) - i]
-                    sums.terms[block][i : i + FEW] += _weighted(weights[:, start:stop], here[i : i + FEW], out, alone)
+                    terms_of = here[i : i + FEW]
+                    out = sums_of[: len(terms_of)]
+                    sums.terms[block][i : i + FEW] += _weighted(weights[:, start:stop], terms_of, out, alone)
 
     _side_by_side(add, o, few)
     return dataclasses.replace(sums, rows=sums.rows + weights @ kept.reshape(-1, each).sum(axis=1))
